@@ -1,0 +1,1 @@
+"""Talks: options, console, exit status."""

@@ -1,0 +1,1 @@
+"""How: one outside thing per module, no decisions."""

@@ -1,0 +1,237 @@
+"""Starting programs: the only module that does.
+
+A child gets a small environment (PATH, TZ, a neutral locale, and what the
+caller adds), its own standard streams, and never a secret in its arguments.
+Its exit status decides; its standard error is kept for the message and the log.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+from engine_backup.model.errors import ProgramError
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATIENCE_SECONDS = 10.0
+ERROR_OUTPUT_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True)
+class OsUser:
+    """An account to run a child as."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program to start. `arguments` are public: they show in `ps`, in logs and in messages.
+
+    `environment` is added to the small standard one. `user` drops privileges
+    (root only). `files` are descriptors that the child inherits.
+    """
+
+    program: str
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    directory: Path | None = None
+    user: OsUser | None = None
+    files: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The program's name without its directory."""
+        return Path(self.program).name
+
+    def __str__(self) -> str:
+        return shlex.join((self.program, *self.arguments))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a program ended. `status` is negative for a signal."""
+
+    command: Command
+    status: int
+    stdout: bytes
+    stderr: str
+
+
+class Running:
+    """A child with its streams; `outcome` is there after the `with` block that gave it."""
+
+    def __init__(self, command: Command, child: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+        self.command = command
+        self.child = child
+        self._errors = errors
+
+    @property
+    def stdout(self) -> BinaryIO:
+        """What the child writes."""
+        assert self.child.stdout is not None  # noqa: S101 - set by reading()
+        return self.child.stdout  # type: ignore[return-value]
+
+    @property
+    def stdin(self) -> BinaryIO:
+        """What the child reads."""
+        assert self.child.stdin is not None  # noqa: S101 - set by feeding()
+        return self.child.stdin  # type: ignore[return-value]
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self.child.pid
+
+    def error_output(self) -> str:
+        """Return what the child has written to standard error so far (at most its last MiB)."""
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - ERROR_OUTPUT_LIMIT))
+        return self._errors.read().decode("utf-8", "replace")
+
+    def stop(self) -> None:
+        """End the child: INT, then TERM, then KILL, with patience between them."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            if self.child.poll() is not None:
+                return
+            self.child.send_signal(number)
+            try:
+                self.child.wait(PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def small_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a child: no variable of ours but PATH and TZ, English messages."""
+    path = os.environ.get("PATH", "")
+    base = {"PATH": f"{path}:{SYSTEM_PATH}" if path else SYSTEM_PATH, "LC_ALL": "C", "LANGUAGE": "C"}
+    if "TZ" in os.environ:
+        base["TZ"] = os.environ["TZ"]
+    return {**base, **extra}
+
+
+def failure(command: Command, status: int, error_output: str) -> ProgramError:
+    """Describe a program's failure in one line, with the last line that it wrote itself."""
+    ending = f"was ended by signal {-status}" if status < 0 else f"failed with exit status {status}"
+    lines = [line.strip() for line in error_output.splitlines() if line.strip()]
+    detail = f": {lines[-1]}" if lines else ""
+    return ProgramError(f"{command.name} {ending}{detail}", status, error_output)
+
+
+def run(command: Command, input_bytes: bytes = b"", accept: frozenset[int] = frozenset({0})) -> Outcome:
+    """Run a program whose output is small, and wait for it.
+
+    Raises `ProgramError` when it cannot be started or its status is not in `accept`.
+    """
+    with _started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        stdout, _ = running.child.communicate(input_bytes)
+        outcome = Outcome(command, running.child.returncode, stdout, running.error_output())
+    if outcome.status not in accept:
+        raise failure(command, outcome.status, outcome.stderr)
+    return outcome
+
+
+@contextmanager
+def reading(
+    command: Command, stdin: IO[bytes] | None = None, accept: frozenset[int] = frozenset({0})
+) -> Iterator[Running]:
+    """Start a program and read its `stdout` inside the block.
+
+    After the block its exit status is looked at: `ProgramError` when it is not
+    in `accept`. When the block raises or stops reading early, the child is ended.
+    `stdin` is a real file that the child reads from where it stands (default: nothing).
+    """
+    with _started(command, stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE) as running:
+        yield running
+        if running.stdout.read(1):
+            running.stop()
+        else:
+            _finish(running, accept)
+
+
+@contextmanager
+def feeding(command: Command, stdout: IO[bytes] | None = None) -> Iterator[Running]:
+    """Start a program and write to its `stdin` inside the block.
+
+    When the program ends early, the block sees `BrokenPipeError`; it is turned
+    into the program's own `ProgramError` here. `stdout` is a real file (default: thrown away).
+    """
+    with _started(command, stdin=subprocess.PIPE, stdout=stdout or subprocess.DEVNULL) as running:
+        try:
+            yield running
+            running.stdin.close()
+        except BrokenPipeError:
+            _abandon_input(running)
+            _finish(running, frozenset())
+        _finish(running, frozenset({0}))
+
+
+@contextmanager
+def serving(command: Command, log: IO[bytes]) -> Iterator[Running]:
+    """Start a server whose output goes to `log`, and end it when the block is left."""
+    with _started(command, stdin=subprocess.DEVNULL, stdout=log) as running:
+        yield running
+
+
+@contextmanager
+def _started(command: Command, stdin: Any, stdout: Any) -> Iterator[Running]:
+    with tempfile.TemporaryFile() as errors:
+        running = Running(command, _start(command, stdin, stdout, errors), errors)
+        try:
+            yield running
+        finally:
+            running.stop()
+            for stream in (running.child.stdin, running.child.stdout):
+                _close_quietly(stream)
+
+
+def _start(command: Command, stdin: Any, stdout: Any, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    identity: dict[str, Any] = {}
+    if command.user is not None:
+        identity = {"user": command.user.uid, "group": command.user.gid, "extra_groups": []}
+    try:
+        return subprocess.Popen(
+            [command.program, *command.arguments],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=errors,
+            env=small_environment(command.environment),
+            cwd=command.directory or "/",
+            pass_fds=command.files,
+            start_new_session=True,
+            **identity,
+        )
+    except OSError as error:
+        message = f"cannot start {command.program}: {error.strerror}"
+        raise ProgramError(message, 127, hint=f"install the package that provides {command.name}") from error
+
+
+def _finish(running: Running, accept: frozenset[int]) -> None:
+    status = running.child.wait()
+    if status not in accept:
+        raise failure(running.command, status, running.error_output())
+
+
+def _abandon_input(running: Running) -> None:
+    _close_quietly(running.child.stdin)
+
+
+def _close_quietly(stream: IO[bytes] | None) -> None:
+    """Close a pipe whose other end may be gone; the exit status tells what that meant."""
+    if stream is None:
+        return
+    try:
+        stream.close()
+    except BrokenPipeError:
+        # The buffer could not be flushed; the descriptor is closed all the same.
+        return

@@ -1,0 +1,1 @@
+"""What exists: frozen data and tables; imports nothing but the standard library."""

@@ -1,0 +1,92 @@
+"""Errors that people are meant to read, and the exit status that each ends with."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """The process's exit statuses; described one by one in `docs/exit-codes.md`.
+
+    Stock knows 0 and 1 only, and its callers test for zero, so every number
+    above 0 means failure to them.
+    """
+
+    SUCCESS = 0
+    FAILURE = 1
+    REFUSED = 3
+    UNREADABLE_ARCHIVE = 4
+    DAMAGED_ARCHIVE = 5
+    HOSTILE_ARCHIVE = 6
+    INCOMPATIBLE_ARCHIVE = 7
+    INCOMPLETE_CHANGE = 8
+    INTERRUPTED = 130
+
+
+class EngineBackupError(Exception):
+    """A failure that is told in one line: what happened to which thing, and what to do next.
+
+    `message` names the thing; `hint` (may be empty) names the next command.
+    """
+
+    status = ExitStatus.FAILURE
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(EngineBackupError):
+    """The command line cannot be understood or contradicts itself."""
+
+
+class RefusedError(EngineBackupError):
+    """The plan has problems; nothing was touched."""
+
+    status = ExitStatus.REFUSED
+
+
+class UnreadableArchiveError(EngineBackupError):
+    """The file is no archive of this tool, or cannot be opened."""
+
+    status = ExitStatus.UNREADABLE_ARCHIVE
+
+
+class DamagedArchiveError(EngineBackupError):
+    """The archive is not what was once written: truncated, flipped, or parts are missing."""
+
+    status = ExitStatus.DAMAGED_ARCHIVE
+
+
+class HostileArchiveError(EngineBackupError):
+    """The archive holds something that no backup writes and that could do harm."""
+
+    status = ExitStatus.HOSTILE_ARCHIVE
+
+
+class IncompatibleArchiveError(EngineBackupError):
+    """The archive is sound, but not for the installed product version."""
+
+    status = ExitStatus.INCOMPATIBLE_ARCHIVE
+
+
+class IncompleteChangeError(EngineBackupError):
+    """A change was begun and could not be finished; the machine is not as before."""
+
+    status = ExitStatus.INCOMPLETE_CHANGE
+
+
+class InterruptedByUserError(EngineBackupError):
+    """A signal asked us to stop."""
+
+    status = ExitStatus.INTERRUPTED
+
+
+class ProgramError(EngineBackupError):
+    """A program that we started failed; `exit_status` is negative for a signal."""
+
+    def __init__(self, message: str, exit_status: int, error_output: str = "", hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.exit_status = exit_status
+        self.error_output = error_output

@@ -1,0 +1,1 @@
+"""What to do: pure functions from a request and facts to a plan."""

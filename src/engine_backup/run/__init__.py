@@ -1,0 +1,1 @@
+"""Joins plans and drivers; owns resources."""
