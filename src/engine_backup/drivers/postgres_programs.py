@@ -162,7 +162,8 @@ def _proposed(root: Path) -> Iterator[Path]:
 def _real_place(proposed: Path) -> Path | None:
     """Follow links; a `pg_dump` that is really another program is a wrapper and no installation."""
     real = Path(os.path.realpath(proposed / CLIENT[0]))
-    return real.parent if real.name == CLIENT[0] and real.exists() else None
+    # PATH may name directories that we cannot enter: access() just says no there
+    return real.parent if real.name == CLIENT[0] and os.access(real, os.X_OK) else None
 
 
 def _from_pg_config(search_path: Sequence[Path]) -> Iterator[Path]:
