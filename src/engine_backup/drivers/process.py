@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -23,6 +24,7 @@ from engine_backup.model.errors import ProgramError
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PATIENCE_SECONDS = 10.0
 ERROR_OUTPUT_LIMIT = 1 << 20
+COPY_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,21 @@ def feeding(command: Command, stdout: IO[bytes] | None = None) -> Iterator[Runni
             _abandon_input(running)
             _finish(running, frozenset())
         _finish(running, frozenset({0}))
+
+
+def converted(command: Command, source: BinaryIO, accept: frozenset[int] = frozenset({0})) -> bytes:
+    """Feed `source` to a program and return what it writes, which must be small.
+
+    The program may stop reading before the end of `source`; its exit status decides.
+    """
+    with tempfile.TemporaryFile() as output:
+        with _started(command, stdin=subprocess.PIPE, stdout=output) as running:
+            with suppress(BrokenPipeError):
+                shutil.copyfileobj(source, running.stdin, COPY_BYTES)
+            _close_quietly(running.child.stdin)
+            _finish(running, accept)
+        output.seek(0)
+        return output.read()
 
 
 @contextmanager

@@ -48,6 +48,10 @@ class Component:
     `rewritten_files`  conf files that hold a block of this component and are
                        rewritten when its credentials change
     `enabled_key`      otopi key that says whether engine-setup configured it
+    `properties_file`  Java properties with the log-in, instead of conf files (Reports only)
+    `properties`       pairs: "HOST" of `<conf_prefix>DB_HOST`, and its key in that file
+    `reader_conf_prefix` "GRAFANA_" makes `GRAFANA_DB_USER`: a second, read-only
+                       log-in to this database
     `member`           name of the dump in the archive, without `./`
     `written`          False: old archives are restored, new ones are never made
     """
@@ -64,6 +68,9 @@ class Component:
     password_variable: str = ""
     conf_file: str = ""
     rewritten_files: tuple[str, ...] = ()
+    properties_file: str = ""
+    properties: tuple[tuple[str, str], ...] = ()
+    reader_conf_prefix: str = ""
     member: str = ""
     default_database: str = ""
     default_user: str = ""
@@ -120,6 +127,7 @@ DWH = Component(
         f"{DWH_CONF_DIRECTORY}/10-setup-database.conf",
         f"{ENGINE_CONF_DIRECTORY}/10-setup-dwh-database.conf",
     ),
+    reader_conf_prefix="GRAFANA_",
     member="db/dwh_backup.db",
     default_database="ovirt_engine_history",
     default_user="ovirt_engine_history",
@@ -136,6 +144,14 @@ REPORTS = Component(
     conf_prefix="REPORTS_",
     dump_prefix="REPORTS_DB",
     password_variable="OVIRT_REPORTS_DATABASE_PASSWORD",
+    properties_file="/var/lib/ovirt-engine-reports/build-conf/master.properties",
+    properties=(
+        ("HOST", "dbHost"),
+        ("PORT", "dbPort"),
+        ("USER", "dbUsername"),
+        ("PASSWORD", "dbPassword"),
+        ("DATABASE", "js.dbName"),
+    ),
     member="db/reports_backup.db",
     default_database="ovirt_engine_reports",
     default_user="ovirt_engine_reports",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 
@@ -23,6 +25,18 @@ class ExitStatus(IntEnum):
     INTERRUPTED = 130
 
 
+@dataclass(frozen=True)
+class Problem:
+    """A reason not to begin; `hint` says what to do about it.
+
+    `status` is the exit status when this is the first problem of a plan.
+    """
+
+    message: str
+    hint: str = ""
+    status: ExitStatus = ExitStatus.REFUSED
+
+
 class EngineBackupError(Exception):
     """A failure that is told in one line: what happened to which thing, and what to do next.
 
@@ -42,9 +56,14 @@ class UsageError(EngineBackupError):
 
 
 class RefusedError(EngineBackupError):
-    """The plan has problems; nothing was touched."""
+    """The plan has problems, all of them named; nothing was touched."""
 
     status = ExitStatus.REFUSED
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = tuple(problems)
+        self.status = self.problems[0].status
 
 
 class UnreadableArchiveError(EngineBackupError):

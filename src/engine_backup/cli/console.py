@@ -1,0 +1,79 @@
+"""The only module that prints: lines, warnings, fatal errors, and progress on a terminal."""
+
+from __future__ import annotations
+
+from typing import Any, TextIO
+
+from engine_backup.model.errors import EngineBackupError, RefusedError
+
+
+class TextConsole:
+    """Normal output to `stdout`, warnings and errors to `stderr`; a progress line where a person looks."""
+
+    def __init__(self, stdout: TextIO, stderr: TextIO) -> None:
+        self._stdout = stdout
+        self._stderr = stderr
+        self._progress: _Progress | None = _Progress(stderr) if stderr.isatty() else None
+
+    def say(self, line: str) -> None:
+        """Print a line of normal output."""
+        print(line, file=self._stdout, flush=True)
+
+    def warn(self, line: str) -> None:
+        """Print a warning."""
+        print(f"Warning: {line}", file=self._stderr, flush=True)
+
+    def fatal(self, error: EngineBackupError) -> None:
+        """Print why the run failed: a `FATAL:` line for each reason, with its hint below it."""
+        self.settle()
+        reasons = error.problems if isinstance(error, RefusedError) else (error,)
+        for reason in reasons:
+            print(f"FATAL: {_one_line(reason.message)}", file=self._stderr)
+            if reason.hint:
+                print(f"  hint: {reason.hint}", file=self._stderr)
+        self._stderr.flush()
+
+    def advance(self, label: str, done: int, total: int | None) -> None:
+        """Show progress on a terminal; elsewhere the plain lines are all there is."""
+        if self._progress is not None:
+            self._progress.advance(label, done, total)
+
+    def settle(self) -> None:
+        """Take the progress line away, so that a line can be printed in its place."""
+        if self._progress is not None:
+            self._progress.clear()
+
+
+class _Progress:
+    """One changing line with bytes and rate, drawn by rich, which is loaded when first needed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._display: Any = None
+        self._tasks: dict[str, Any] = {}
+
+    def advance(self, label: str, done: int, total: int | None) -> None:
+        if self._display is None:
+            self._display = self._start()
+        if label not in self._tasks:
+            self._tasks[label] = self._display.add_task(label, total=total)
+        self._display.update(self._tasks[label], completed=done, total=total)
+
+    def clear(self) -> None:
+        if self._display is not None:
+            self._display.stop()
+            self._display = None
+            self._tasks = {}
+
+    def _start(self) -> Any:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        display = Progress(*columns, console=Console(file=self._stream), transient=True)
+        display.start()
+        return display
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())

@@ -1,0 +1,28 @@
+"""What the command line takes from the process around it, in one value that tests replace."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TextIO
+
+
+def _prompt(question: str) -> str:
+    from getpass import getpass
+
+    return getpass(question)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Environment variables, streams, the local time, and a way to ask for a password."""
+
+    variables: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    stdin: TextIO = field(default_factory=lambda: sys.stdin)
+    stdout: TextIO = field(default_factory=lambda: sys.stdout)
+    stderr: TextIO = field(default_factory=lambda: sys.stderr)
+    now: Callable[[], datetime] = datetime.now
+    prompt: Callable[[str], str] = _prompt

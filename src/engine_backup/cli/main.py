@@ -1,0 +1,66 @@
+"""From words to an exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from engine_backup.cli.console import TextConsole
+from engine_backup.cli.environment import Environment
+from engine_backup.cli.parser import HELP, Settings, build_parser, parse
+from engine_backup.model.errors import EngineBackupError, ExitStatus, InterruptedByUserError
+
+if TYPE_CHECKING:
+    from engine_backup.model.requests import Request
+
+
+def main() -> int:
+    """Run the command of this process; returns its exit status.
+
+    libpq reads PG* variables from the process; only what this tool passes
+    explicitly shall decide where it connects, so they are dropped here
+    (stock empties the environment too, bug 1172191).
+    """
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    os.umask(0o077)
+    return run(sys.argv[1:], Environment())
+
+
+def run(words: Sequence[str], environment: Environment) -> int:
+    """Do what a command line asks; returns the exit status and raises nothing that is foreseen."""
+    console = TextConsole(environment.stdout, environment.stderr)
+    try:
+        settings = parse(words)
+        if settings.get(HELP):
+            _help(console, settings)
+            return ExitStatus.SUCCESS
+        from engine_backup.cli.request_building import build_request
+        from engine_backup.run.dispatch import perform
+
+        request: Request = build_request(settings, environment)
+        return perform(request, console)
+    except EngineBackupError as error:
+        console.fatal(error)
+        return error.status
+
+
+def _help(console: TextConsole, settings: Settings) -> None:
+    from pathlib import Path
+
+    from engine_backup.drivers.host import help_url
+
+    console.say(build_parser().format_help().rstrip())
+    address = help_url(Path(settings.get(("", "root"), "/")))
+    if address:
+        console.say(f"\nFor more information, see {address}")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise InterruptedByUserError(f"stopped by {signal.Signals(number).name}")

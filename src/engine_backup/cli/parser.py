@@ -1,0 +1,159 @@
+"""From the words of the command line to settings, by the option table.
+
+Options act from left to right and a later one wins (reference 10.1), so a
+preset takes back what was set before it and is refined by what follows.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from engine_backup.model.components import DATABASES
+from engine_backup.model.errors import UsageError
+from engine_backup.model.options import MODES, PROMPT, Form, Option, all_options, read_mode
+
+Settings = dict[tuple[str, str], Any]
+
+MODE = ("", "mode")
+HELP = ("", "help")
+USED = ("", "used options")
+
+# What a preset decides, and what an earlier option therefore loses.
+PRESET_FIELDS: tuple[tuple[str, str], ...] = (
+    ("", "archive_compressor"),
+    ("", "files_compressor"),
+    *((c.name, field) for c in DATABASES for field in ("dump_format", "compressor")),
+)
+
+DESCRIPTION = "Back up a complete oVirt engine into one file, and bring the engine back."
+EPILOG = "Options are read from left to right; a later one wins, so what follows a preset refines it."
+WIDTH = 100
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message[:1].lower() + message[1:], "see 'engine-backup --help'")
+
+
+class _Apply(argparse.Action):
+    """Puts one option's value into the settings, at its turn."""
+
+    def __init__(self, *arguments: Any, option: Option, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.option = option
+
+    def __call__(self, parser: Any, namespace: Any, value: Any, option_string: str | None = None) -> None:
+        apply(self.option, value, namespace.settings)
+
+
+class _Show(argparse.Action):
+    def __call__(self, parser: Any, namespace: Any, value: Any, option_string: str | None = None) -> None:
+        namespace.settings[HELP] = True
+
+
+def apply(option: Option, text: Any, settings: Settings) -> None:
+    """Change the settings as one option of the command line says; raises `UsageError`."""
+    settings.setdefault(USED, []).append(option)
+    if option.form is Form.FLAG:
+        value = option.constant
+    elif text is None:
+        value = PROMPT
+    elif text == "" and option.form is Form.VALUE and not option.component:
+        raise UsageError(f"{option.name} needs a value", "see 'engine-backup --help'")
+    else:
+        value = option.read(text)
+    if option.field == "preset":
+        for key in PRESET_FIELDS:
+            settings.pop(key, None)
+    if option.repeatable:
+        value = (*settings.get(option.key, ()), value)
+    settings[option.key] = value
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return a parser with every option of the table, grouped for `--help`."""
+    parser = _Parser(
+        prog="engine-backup",
+        usage="engine-backup [MODE] [OPTION...]",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        add_help=False,
+        allow_abbrev=False,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=42, width=WIDTH),
+    )
+    parser.add_argument("words", nargs="*", metavar="MODE", help=", ".join(MODES))
+    groups: dict[str, Any] = {}
+    for option in all_options():
+        if option.group not in groups:
+            groups[option.group] = parser.add_argument_group(option.group)
+        _add(groups[option.group], option)
+    groups["General"].add_argument("--help", action=_Show, nargs=0, help="show this help and exit")
+    groups["General"].add_argument("--version", action="version", version=_Version())
+    return parser
+
+
+class _Version(str):
+    """The tool's version, looked up only when it is shown."""
+
+    def __mod__(self, values: Any) -> str:
+        from engine_backup import __version__
+
+        return f"engine-backup {__version__}"
+
+
+def _add(group: Any, option: Option) -> None:
+    counts = {Form.FLAG: 0, Form.VALUE: None, Form.OPTIONAL_VALUE: "?"}
+    more: dict[str, Any] = {}
+    if option.form is not Form.FLAG:
+        more["metavar"] = option.metavar
+    group.add_argument(
+        option.name, *option.aliases, action=_Apply, option=option, nargs=counts[option.form],
+        dest="settings", default=argparse.SUPPRESS, help=option.help, **more,
+    )  # fmt: skip
+
+
+def normalised(words: Sequence[str]) -> list[str]:
+    """Return the same words as `--name=value`, and those that are no options first.
+
+    `--file FILE` is taken as well as `--file=FILE`. An option whose value is
+    optional never takes the next word (reference 10.2); with every other word
+    in front of the options, argparse cannot let it.
+    """
+    needs_value = {name for o in all_options() if o.form is Form.VALUE for name in (o.name, *o.aliases)}
+    options: list[str] = []
+    others: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word in needs_value:
+            value = next(rest, None)
+            options.append(word if value is None else f"{word}={value}")
+        else:
+            (options if word.startswith("-") else others).append(word)
+    return others + options
+
+
+def parse(words: Sequence[str]) -> Settings:
+    """Return the settings that a command line makes; raises `UsageError`.
+
+    The mode is the first word or `--mode=`; both may be given if they agree.
+    """
+    namespace = argparse.Namespace(settings={})
+    if "" in words:
+        raise UsageError("an argument is empty", "see 'engine-backup --help'")
+    known, unknown = build_parser().parse_known_args(normalised(words), namespace)
+    if unknown:
+        raise UsageError(f"Unknown option '{unknown[0].split('=')[0]}'. Please see '--help' for details.")
+    settings: Settings = known.settings
+    _set_mode(settings, known.words)
+    return settings
+
+
+def _set_mode(settings: Settings, words: Sequence[str]) -> None:
+    if len(words) > 1:
+        raise UsageError(f"unexpected argument '{words[1]}'", "values are written as --name=value")
+    if words:
+        mode = read_mode(words[0])
+        if settings.setdefault(MODE, mode) != mode:
+            raise UsageError(f"mode {mode} and --mode={settings[MODE]} contradict each other")

@@ -1,0 +1,227 @@
+"""From settings to a request: defaults, passwords, and what does not go together.
+
+Messages are stock's where stock has one (reference 10.6).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from engine_backup.cli.environment import Environment
+from engine_backup.cli.parser import MODE, USED, Settings
+from engine_backup.model.components import DATABASES, SCOPE_ALL, Component
+from engine_backup.model.errors import UsageError
+from engine_backup.model.facts import Credentials
+from engine_backup.model.options import BACKUP, DEMO, PROMPT, RESTORE, VERIFY, option_name
+from engine_backup.model.requests import (
+    BackupRequest,
+    DemoRequest,
+    DumpWish,
+    Request,
+    RestoreRequest,
+    Surroundings,
+    VerifyRequest,
+)
+from engine_backup.model.secret import Secret
+
+DEFAULT_ARCHIVE_DIRECTORY = "var/lib/ovirt-engine-backup"
+DEFAULT_LOG_DIRECTORY = "var/log/ovirt-engine-backup"
+DEFAULT_PORT = 5432
+DEFAULT_RESTORE_JOBS = 2
+DEMO_VMS, DEMO_DAYS = 150, 30
+CREDENTIALS_FIELDS = ("host", "port", "user", "passfile", "password", "name", "secured", "secured_validation")
+CHANGES_WITH_PROVISIONING = "Cannot change credentials if provisioning a database"
+
+
+def build_request(settings: Settings, environment: Environment) -> Request:
+    """Return the request; raises `UsageError`. May read password files and ask for passwords."""
+    mode = settings.get(MODE, BACKUP)
+    if mode == DEMO:
+        return _demo(settings)
+    _check_hosted_engine_options(settings, mode)
+    surroundings = _surroundings(settings, mode, environment)
+    file = _archive(settings, mode, surroundings, environment)
+    _check_not_same(file, surroundings.log)
+    if mode == BACKUP:
+        return _backup(settings, surroundings, file)
+    if mode == VERIFY:
+        return VerifyRequest(surroundings, file)
+    return _restore(settings, surroundings, file, environment)
+
+
+def _surroundings(settings: Settings, mode: str, environment: Environment) -> Surroundings:
+    root = Path(settings.get(("", "root"), "/")).absolute()
+    tmpdir = Path(settings.get(("", "tmpdir")) or environment.variables.get("TMPDIR") or "/tmp")  # noqa: S108
+    if not tmpdir.is_dir():
+        raise UsageError(
+            f"Temporary directory {tmpdir} is missing or not a directory", "create it, or choose --tmpdir=DIR"
+        )
+    if not root.is_dir():
+        raise UsageError(f"root directory {root} is missing or not a directory", "check --root=DIR")
+    default_log = f"{DEFAULT_LOG_DIRECTORY}/ovirt-engine-{mode}-{_stamp(environment)}.log"
+    bindir = settings.get(("", "pg_bindir"))
+    return Surroundings(
+        root=root,
+        log=Path(settings.get(("", "log")) or root / default_log).absolute(),
+        tmpdir=tmpdir.absolute(),
+        scopes=settings.get(("", "scopes"), (SCOPE_ALL,)),
+        product_version=settings.get(("", "product_version")),
+        pg_bindir=Path(bindir).absolute() if bindir else None,
+        dry_run=settings.get(("", "dry_run"), False),
+        warnings=_irrelevant(settings, mode),
+    )
+
+
+def _stamp(environment: Environment) -> str:
+    return environment.now().strftime("%Y%m%d%H%M%S")
+
+
+def _irrelevant(settings: Settings, mode: str) -> tuple[str, ...]:
+    """Name the options that have no meaning in this mode; stock ignores them in silence."""
+    names = [o.name for o in settings.get(USED, ()) if mode not in o.modes]
+    return tuple(f"{name} has no meaning with --mode={mode}" for name in dict.fromkeys(names))
+
+
+def _archive(settings: Settings, mode: str, surroundings: Surroundings, environment: Environment) -> Path:
+    given = settings.get(("", "file"))
+    if given:
+        file = Path(given).absolute()
+        if mode != BACKUP and not file.exists():
+            raise UsageError(f"{given} does not exist", "check --file=FILE")
+        return file
+    if mode != BACKUP:
+        raise UsageError("--file is missing", f"engine-backup --mode={mode} --file=FILE")
+    name = f"ovirt-engine-backup-{_stamp(environment)}.backup"
+    return surroundings.root / DEFAULT_ARCHIVE_DIRECTORY / name
+
+
+def _check_not_same(file: Path, log: Path) -> None:
+    if file == log or (file.exists() and log.exists() and file.samefile(log) and file.is_file()):
+        raise UsageError("--file and --log can not be the same", "give the log another name")
+
+
+def _check_hosted_engine_options(settings: Settings, mode: str) -> None:
+    if mode != RESTORE and any(settings.get(("", f"he_remove_{what}")) for what in ("storage_vm", "hosts")):
+        raise UsageError("hosted-engine cleaning options work only in restore mode", "use --mode=restore")
+
+
+def _backup(settings: Settings, surroundings: Surroundings, file: Path) -> BackupRequest:
+    dumps = {
+        c.name: DumpWish(settings.get((c.name, "dump_format")), settings.get((c.name, "compressor")))
+        for c in DATABASES
+    }
+    return BackupRequest(
+        surroundings=surroundings,
+        file=file,
+        preset=settings.get(("", "preset")),
+        archive_compressor=settings.get(("", "archive_compressor")),
+        files_compressor=settings.get(("", "files_compressor")),
+        dumps=dumps,
+        include_paths=settings.get(("", "include_paths"), ()),
+        no_overwrite=settings.get(("", "no_overwrite"), False),
+    )
+
+
+def _restore(
+    settings: Settings, surroundings: Surroundings, file: Path, environment: Environment
+) -> RestoreRequest:
+    general = {
+        name: settings[("", name)]
+        for name in (
+            "permissions", "keep_temporary_data", "provision_all", "he_remove_storage_vm", "he_remove_hosts",
+            "include_paths", "allow_paths", "accept_archived_hosts",
+        )
+        if ("", name) in settings
+    }  # fmt: skip
+    provision = frozenset(c.name for c in DATABASES if settings.get((c.name, "provision")))
+    changed = _changed_credentials(settings, environment)
+    if changed and (provision or general.get("provision_all")):
+        raise UsageError(CHANGES_WITH_PROVISIONING, "leave the --provision-* options out")
+    jobs = {
+        c.name: settings[(c.name, "restore_jobs")] for c in DATABASES if (c.name, "restore_jobs") in settings
+    }
+    return RestoreRequest(
+        surroundings=surroundings,
+        file=file,
+        provision=provision,
+        changed=changed,
+        restore_jobs=jobs,
+        **general,
+    )
+
+
+def _changed_credentials(settings: Settings, environment: Environment) -> dict[str, Credentials]:
+    changed = {}
+    for component in DATABASES:
+        if settings.get((component.name, "change")):
+            changed[component.name] = _credentials(settings, component, environment)
+        else:
+            _check_unchanged(settings, component)
+    return changed
+
+
+def _check_unchanged(settings: Settings, component: Component) -> None:
+    if any((component.name, name) in settings for name in CREDENTIALS_FIELDS):
+        change = option_name("change", component)
+        label = f"{component.option_prefix.rstrip('-')} db".strip()
+        raise UsageError(f"Please use {change} to change {label} credentials", f"add {change}")
+
+
+def _credentials(settings: Settings, component: Component, environment: Environment) -> Credentials:
+    def setting(name: str, default: Any = None) -> Any:
+        return settings.get((component.name, name), default)
+
+    for name in ("host", "user", "name"):
+        if not setting(name):
+            option = option_name(name, component)
+            raise UsageError(f"{option} is missing", f"{option_name('change', component)} needs {option}")
+    return Credentials(
+        host=setting("host"),
+        port=setting("port", DEFAULT_PORT),
+        user=setting("user"),
+        password=_password(settings, component, environment),
+        database=setting("name"),
+        secured=setting("secured", False),
+        secured_validation=setting("secured_validation", False),
+        source=option_name("change", component),
+    )
+
+
+def _password(settings: Settings, component: Component, environment: Environment) -> Secret:
+    """Later of file, value and prompt wins; else the documented variable."""
+    used = [o for o in settings.get(USED, ()) if o.component == component.name]
+    given = [o.field for o in used if o.field in ("passfile", "password")]
+    if given and given[-1] == "passfile":
+        return _first_line(Path(settings[(component.name, "passfile")]))
+    if given:
+        value = settings[(component.name, "password")]
+        return _asked(component, environment) if value is PROMPT else Secret(value)
+    if component.password_variable in environment.variables:
+        return Secret(environment.variables[component.password_variable])
+    options = " or ".join(option_name(name, component) for name in ("passfile", "password"))
+    raise UsageError(f"{options} is missing", f"or set {component.password_variable}")
+
+
+def _first_line(path: Path) -> Secret:
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape") as lines:
+            return Secret(lines.readline().rstrip("\n"))
+    except OSError as error:
+        raise UsageError(f"Can not read password file {path}", error.strerror or "") from error
+
+
+def _asked(component: Component, environment: Environment) -> Secret:
+    if not environment.stdin.isatty():
+        raise UsageError("Standard input is not a terminal", f"use {option_name('passfile', component)}=FILE")
+    return Secret(environment.prompt(f"Enter {component.label} database password: "))
+
+
+def _demo(settings: Settings) -> DemoRequest:
+    keep, bindir = settings.get(("", "keep")), settings.get(("", "pg_bindir"))
+    return DemoRequest(
+        vms=settings.get(("", "vms"), DEMO_VMS),
+        days=settings.get(("", "days"), DEMO_DAYS),
+        keep=Path(keep).absolute() if keep else None,
+        pg_bindir=Path(bindir).absolute() if bindir else None,
+    )

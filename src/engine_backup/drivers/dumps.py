@@ -1,0 +1,116 @@
+"""pg_dump and pg_restore: making, reading and loading dumps.
+
+Names of databases, roles and hosts reach the programs as one quoted connection
+string; the password by a file (design section 9).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from engine_backup.drivers import process
+from engine_backup.drivers.postgres import conninfo, password_file
+from engine_backup.drivers.postgres_programs import Programs
+from engine_backup.drivers.process import Command, Running
+from engine_backup.model.facts import Credentials
+from engine_backup.model.presets import CUSTOM, Encoding
+
+COPY_BYTES = 1 << 18
+
+# What stock passes (reference 4.2), so that both tools' dumps look alike.
+DUMP_ARGUMENTS = ("--no-password", "--encoding=UTF8", "--disable-dollar-quoting", "--disable-triggers")
+
+
+@contextmanager
+def dumping(
+    programs: Programs, credentials: Credentials, encoding: Encoding, snapshot: str, workspace: Path
+) -> Iterator[Running]:
+    """Run pg_dump on an exported snapshot; the block reads the dump from `.stdout` to its end.
+
+    Raises `ProgramError` when pg_dump fails, whatever it has written before.
+    """
+    with password_file(credentials, workspace) as environment:
+        arguments = (
+            f"--dbname={conninfo(credentials)}",
+            f"--format={encoding.dump_format}",
+            f"--snapshot={snapshot}",
+            *DUMP_ARGUMENTS,
+            *_format_arguments(encoding),
+        )
+        with process.reading(Command(programs.path("pg_dump"), arguments, environment)) as running:
+            yield running
+
+
+def _format_arguments(encoding: Encoding) -> tuple[str, ...]:
+    if encoding.dump_format == CUSTOM:
+        return (f"--compress={encoding.own_level}",)
+    return ("--no-owner", "--no-privileges")
+
+
+def contents(programs: Programs, dump: BinaryIO) -> str:
+    """Return the table of contents of a custom dump as `pg_restore --list` prints it.
+
+    Reads no more of `dump` than pg_restore asks for; raises `ProgramError`.
+    """
+    return _converted(programs, dump, ("--list",))
+
+
+def schema(programs: Programs, dump: BinaryIO) -> str:
+    """Return the SQL of a custom dump's schema with its grants; raises `ProgramError`."""
+    return _converted(programs, dump, ("--schema-only", "--no-owner", "--file=-"))
+
+
+def table_data(programs: Programs, dump: BinaryIO, table: str) -> str:
+    """Return the SQL that fills one table of a custom dump; raises `ProgramError`."""
+    return _converted(programs, dump, ("--data-only", f"--table={table}", "--file=-"))
+
+
+def decode(programs: Programs, dump: BinaryIO) -> None:
+    """Read a custom dump to its end through pg_restore and throw the SQL away; raises `ProgramError`."""
+    command = Command(programs.path("pg_restore"), ("--file=/dev/null",))
+    with process.feeding(command) as running:
+        shutil.copyfileobj(dump, running.stdin, COPY_BYTES)
+
+
+def _converted(programs: Programs, dump: BinaryIO, arguments: tuple[str, ...]) -> str:
+    """Feed a dump to pg_restore, which may stop reading as soon as it knows enough."""
+    command = Command(programs.path("pg_restore"), arguments)
+    return process.converted(command, dump).decode("utf-8", "surrogateescape")
+
+
+def load(
+    programs: Programs,
+    credentials: Credentials,
+    arguments: tuple[str, ...],
+    dump: BinaryIO | None,
+    workspace: Path,
+) -> None:
+    """Run pg_restore into a database; `arguments` come from `load_arguments`.
+
+    `dump` is streamed to it, or None when the arguments name a file.
+    Raises `ProgramError` at the first statement that fails.
+    """
+    with password_file(credentials, workspace) as environment:
+        target = (f"--dbname={conninfo(credentials)}", "--no-password")
+        command = Command(programs.path("pg_restore"), (*target, *arguments), environment)
+        if dump is None:
+            process.run(command)
+            return
+        with process.feeding(command) as running:
+            shutil.copyfileobj(dump, running.stdin, COPY_BYTES)
+
+
+def load_arguments(
+    list_file: Path, permissions: bool, jobs: int = 1, dump_file: Path | None = None
+) -> tuple[str, ...]:
+    """Return pg_restore's arguments: only listed entries, the first error ends it, owner is who logs in."""
+    arguments = ["--exit-on-error", "--no-owner", f"--use-list={list_file}"]
+    if not permissions:
+        arguments.append("--no-privileges")
+    if dump_file is not None:
+        arguments += [f"--jobs={jobs}", str(dump_file)]
+    return tuple(arguments)

@@ -1,0 +1,240 @@
+"""Connections to PostgreSQL: logging in, looking, and handing credentials to its programs.
+
+SQL is fixed text with parameters; names go through `psycopg2.sql`. Errors are
+told apart by exception class and SQLSTATE, never by their words, so no
+server language matters.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import timezone
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name
+from psycopg2.extensions import make_dsn
+
+from engine_backup.model.errors import EngineBackupError
+from engine_backup.model.facts import Credentials, DatabaseState
+
+CONNECT_TIMEOUT_SECONDS = 15
+APPLICATION = "engine-backup"
+
+# Objects that a person or a program made: no system schema, nothing that belongs to an
+# extension, not the schema public itself. Shared with `emptying`.
+OWN_OBJECTS = """
+    SELECT o.classid, o.objid
+      FROM (SELECT 'pg_class'::regclass::oid AS classid, oid AS objid, relnamespace AS namespace
+              FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+            UNION ALL SELECT 'pg_proc'::regclass::oid, oid, pronamespace FROM pg_catalog.pg_proc
+            UNION ALL SELECT 'pg_type'::regclass::oid, t.oid, typnamespace FROM pg_catalog.pg_type t
+              WHERE typtype IN ('d', 'e', 'r')
+                 OR (typtype = 'c' AND EXISTS (SELECT FROM pg_catalog.pg_class c
+                                                WHERE c.oid = typrelid AND c.relkind = 'c'))
+            UNION ALL SELECT 'pg_operator'::regclass::oid, oid, oprnamespace FROM pg_catalog.pg_operator
+            UNION ALL SELECT 'pg_collation'::regclass::oid, oid, collnamespace FROM pg_catalog.pg_collation
+            UNION ALL SELECT 'pg_ts_config'::regclass::oid, oid, cfgnamespace FROM pg_catalog.pg_ts_config
+            UNION ALL SELECT 'pg_ts_dict'::regclass::oid, oid, dictnamespace FROM pg_catalog.pg_ts_dict
+            UNION ALL SELECT 'pg_namespace'::regclass::oid, oid, oid FROM pg_catalog.pg_namespace
+              WHERE nspname <> 'public'
+           ) o
+      JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace
+     WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                        WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype IN ('e', 'i'))
+"""
+
+
+class LoginError(EngineBackupError):
+    """A database could not be reached, or does not let us in."""
+
+
+def conninfo(credentials: Credentials) -> str:
+    """Return a quoted libpq connection string without the password.
+
+    Names that hold `=`, quotes or `postgresql://` stay names (PostgreSQL manual, 34.1.1).
+    """
+    return str(make_dsn(**_parameters(credentials)))
+
+
+def connect(credentials: Credentials) -> Connection:
+    """Log in; raises `LoginError`, which names server and database and never holds the password."""
+    try:
+        return psycopg2.connect(
+            **_parameters(credentials),
+            password=credentials.password.reveal(),
+            passfile=os.devnull,
+            options="-c DateStyle=ISO -c client_min_messages=warning",
+        )
+    except (psycopg2.Error, UnicodeError, ValueError) as error:
+        raise _login_error(credentials, error) from None
+
+
+def _parameters(credentials: Credentials) -> dict[str, Any]:
+    return {
+        "host": credentials.host,
+        "port": credentials.port,
+        "user": credentials.user,
+        "dbname": credentials.database,
+        "sslmode": "require" if credentials.secured else "prefer",
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "application_name": APPLICATION,
+    }
+
+
+def _login_error(credentials: Credentials, error: Exception) -> LoginError:
+    """Keep libpq's last line, which says why, and add what to look at."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = lines[0].rsplit("FATAL:", 1)[-1].strip() if lines else type(error).__name__
+    message = f"Can't connect to database '{credentials.database}' at {credentials.address}: {reason}"
+    hint = f"check user, password and server; they come from {credentials.source or 'the options'}"
+    return LoginError(message, hint)
+
+
+@contextmanager
+def session(credentials: Credentials) -> Iterator[Connection]:
+    """Log in for the length of a block, in autocommit mode; raises `LoginError`."""
+    with closing(connect(credentials)) as connection:
+        connection.autocommit = True
+        yield connection
+
+
+@contextmanager
+def password_file(credentials: Credentials, directory: Path) -> Iterator[dict[str, str]]:
+    """Return the environment that lets a PostgreSQL program log in, while the block lasts.
+
+    A file 0600 in a private directory with one line that fits any server: the
+    program gets its server from `conninfo` alone (PostgreSQL manual, 34.16).
+    """
+    password = credentials.password.reveal().replace("\\", "\\\\").replace(":", "\\:")
+    descriptor, name = tempfile.mkstemp(prefix="pass-", dir=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(f"*:*:*:*:{password}\n".encode("utf-8", "surrogateescape"))
+        yield {"PGPASSFILE": name}
+    finally:
+        Path(name).unlink()
+
+
+def rows(connection: Connection, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """Return all rows of a query."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters or None)
+        return list(cursor.fetchall())
+
+
+def value(connection: Connection, query: str, *parameters: Any) -> Any:
+    """Return the first column of the first row of a query."""
+    return rows(connection, query, *parameters)[0][0]
+
+
+def database_size(connection: Connection) -> int:
+    """Return the size of the database on the server's disk, in bytes."""
+    size = value(connection, "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())")
+    return int(size)
+
+
+def observe(connection: Connection) -> DatabaseState:
+    """Return what is in a database and what its role may do there."""
+    return DatabaseState(
+        server_version=connection.server_version,
+        size=database_size(connection),
+        objects=value(connection, f"SELECT pg_catalog.count(*) FROM ({OWN_OBJECTS}) AS own"),  # noqa: S608
+        encoding=value(connection, "SHOW server_encoding"),
+        superuser=value(connection, "SHOW is_superuser") == "on",
+        may_create=value(
+            connection,
+            "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')"
+            " AND pg_catalog.has_schema_privilege('public', 'CREATE')",
+        ),
+        extensions=frozenset(
+            name for (name,) in rows(connection, "SELECT extname FROM pg_catalog.pg_extension")
+        ),
+        creatable_extensions=_creatable_extensions(connection),
+        roles=frozenset(name for (name,) in rows(connection, "SELECT rolname FROM pg_catalog.pg_roles")),
+        functions=frozenset(
+            name
+            for (name,) in rows(
+                connection,
+                "SELECT p.proname FROM pg_catalog.pg_proc p"
+                " JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public'",
+            )
+        ),
+    )
+
+
+def _creatable_extensions(connection: Connection) -> frozenset[str]:
+    """Name the extensions that this role may create: trusted ones (since PostgreSQL 13)."""
+    if connection.server_version < 130000:
+        return frozenset()
+    query = "SELECT DISTINCT name FROM pg_catalog.pg_available_extension_versions WHERE trusted"
+    return frozenset(name for (name,) in rows(connection, query))
+
+
+@dataclass(frozen=True)
+class SnapshotFacts:
+    """A moment of a database: exported name, time (UTC, ISO 8601), position in the log, and what it holds."""
+
+    name: str
+    taken_at: str
+    position: str
+    database_size: int
+    server_version: int
+    extensions: tuple[str, ...]
+    granted_roles: tuple[str, ...]
+
+
+@contextmanager
+def snapshot(credentials: Credentials) -> Iterator[tuple[Connection, SnapshotFacts]]:
+    """Hold one consistent view of a database while the block lasts, exported for pg_dump.
+
+    The transaction is READ ONLY and REPEATABLE READ and never times out while idle (PostgreSQL
+    manual, 9.28.5). Raises `LoginError`.
+    """
+    with closing(connect(credentials)) as connection:
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        with connection.cursor() as cursor:
+            cursor.execute("SET idle_in_transaction_session_timeout = 0")
+        yield connection, _snapshot_facts(connection)
+        value(connection, "SELECT 1")
+
+
+def _snapshot_facts(connection: Connection) -> SnapshotFacts:
+    standby = value(connection, "SELECT pg_catalog.pg_is_in_recovery()")
+    position = "pg_last_wal_replay_lsn" if standby else "pg_current_wal_lsn"
+    (name, taken_at, size, place) = rows(
+        connection,
+        "SELECT pg_catalog.pg_export_snapshot(),"
+        " pg_catalog.clock_timestamp(),"
+        " pg_catalog.pg_database_size(pg_catalog.current_database()),"
+        f" pg_catalog.{position}()::text",
+    )[0]
+    return SnapshotFacts(
+        name=name,
+        taken_at=taken_at.astimezone(timezone.utc).isoformat(),
+        position=place,
+        database_size=size,
+        server_version=connection.server_version,
+        extensions=tuple(
+            x for (x,) in rows(connection, "SELECT extname FROM pg_catalog.pg_extension ORDER BY 1")
+        ),
+        granted_roles=tuple(name for (name,) in rows(connection, GRANTED_ROLES)),
+    )
+
+
+# Roles that some privilege in this database, or on it, was given to (PostgreSQL manual, 53.46 pg_shdepend).
+GRANTED_ROLES = """
+    SELECT DISTINCT r.rolname
+      FROM pg_catalog.pg_shdepend d
+      JOIN pg_catalog.pg_roles r ON r.oid = d.refobjid
+      JOIN pg_catalog.pg_database b ON b.datname = pg_catalog.current_database()
+     WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype = 'a'
+       AND (d.dbid = b.oid OR (d.classid = 'pg_catalog.pg_database'::regclass AND d.objid = b.oid))
+     ORDER BY 1
+"""

@@ -1,0 +1,220 @@
+"""The table of command line options (reference section 10).
+
+Options of databases are templates, filled in for every row of the component
+table; parser, help, completions and messages are made from `all_options()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import lru_cache
+
+from engine_backup.model.components import DATABASES, SCOPES, Component
+from engine_backup.model.errors import UsageError
+from engine_backup.model.presets import COMPRESSOR_WORDS, DUMP_FORMATS
+
+BACKUP, RESTORE, VERIFY, DEMO = "backup", "restore", "verify", "demo"
+STOCK_MODES: tuple[str, ...] = (BACKUP, RESTORE, VERIFY)
+MODES: tuple[str, ...] = (*STOCK_MODES, DEMO)
+
+PROMPT = object()  # value of a bare `--db-password`: ask on the terminal
+
+
+class Form(Enum):
+    """How an option is written."""
+
+    FLAG = "--name"
+    VALUE = "--name=value"
+    OPTIONAL_VALUE = "--name[=value]"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option. `field` names the setting, `component` (may be empty) whose setting it is.
+
+    `read` turns the text into the setting's value, raising `UsageError`.
+    `constant` is what a flag sets. `repeatable` settings are tuples. `modes`
+    are those in which it has a meaning; elsewhere it is accepted, with a warning.
+    """
+
+    name: str
+    field: str
+    help: str
+    group: str
+    form: Form = Form.VALUE
+    metavar: str = ""
+    component: str = ""
+    aliases: tuple[str, ...] = ()
+    read: Callable[[str], object] = str
+    constant: object = True
+    repeatable: bool = False
+    modes: tuple[str, ...] = STOCK_MODES
+    hidden: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Where the value is kept among the settings."""
+        return (self.component, self.field)
+
+
+def read_scope(text: str) -> str:
+    """Return a word of `--scope=`; the deprecated `dbonly` of 3.3.0 means `db`."""
+    if text == "dbonly":
+        return "db"
+    if text not in SCOPES:
+        raise UsageError(f"invalid scope '{text}'", f"use one of {', '.join(SCOPES)}")
+    return text
+
+
+def read_compressor(text: str) -> str:
+    """Return a compressor's name, "" for `None`."""
+    if text not in COMPRESSOR_WORDS:
+        raise UsageError(f"invalid compressor '{text}'", f"use one of {', '.join(COMPRESSOR_WORDS)}")
+    return COMPRESSOR_WORDS[text]
+
+
+def read_dump_format(text: str) -> str:
+    """Return `plain` or `custom`."""
+    if text not in DUMP_FORMATS:
+        raise UsageError(f"invalid dump format '{text}'", f"use one of {', '.join(DUMP_FORMATS)}")
+    return text
+
+
+def read_jobs(text: str) -> int:
+    """Return a number of jobs, at least 1."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise UsageError(f"invalid number of jobs '{text}'", "use a whole number from 1 on")
+    return int(text)
+
+
+def read_port(text: str) -> int:
+    """Return a TCP port."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise UsageError(f"invalid port '{text}'", "use a number from 1 to 65535")
+    return int(text)
+
+
+def read_mode(text: str) -> str:
+    """Return the mode."""
+    if text not in MODES:
+        raise UsageError(f"invalid mode '{text}'", f"use one of {', '.join(MODES)}")
+    return text
+
+
+GENERAL = "General"
+PACKING = "Packing of a backup"
+RESTORING = "Restore"
+
+# fmt: off
+GENERAL_OPTIONS: tuple[Option, ...] = (
+    Option("--mode", "mode", "what to do (default: backup)", GENERAL, metavar="MODE", read=read_mode,
+           modes=MODES),
+    Option("--scope", "scopes", "what to save or restore; may be given several times (default: all)", GENERAL,
+           metavar="SCOPE", read=read_scope, repeatable=True),
+    Option("--file", "file", "the archive; needed unless the mode is backup", GENERAL, metavar="FILE"),
+    Option("--log", "log", "append the log to this file", GENERAL, metavar="FILE"),
+    Option("--tmpdir", "tmpdir", "parent of the private temporary directory (default: $TMPDIR or /tmp)",
+           GENERAL, metavar="DIR"),
+    Option("--root", "root", "work on the engine under this root directory (default: /)", GENERAL,
+           metavar="DIR"),
+    Option("--product-version", "product_version", "product version to assume instead of the installed one",
+           GENERAL, metavar="VERSION"),
+    Option("--pg-bindir", "pg_bindir", "directory of the PostgreSQL programs to use", GENERAL, metavar="DIR",
+           modes=MODES),
+    Option("--dry-run", "dry_run", "print the plan and stop", GENERAL, form=Form.FLAG,
+           modes=(BACKUP, RESTORE)),
+    Option("--include-path", "include_paths", "save or restore this path too; may be given several times",
+           GENERAL, metavar="PATH", repeatable=True, modes=(BACKUP, RESTORE)),
+    Option("--archive-compressor", "archive_compressor", "compress the whole archive", PACKING, metavar="C",
+           read=read_compressor, modes=(BACKUP,)),
+    Option("--files-compressor", "files_compressor", "compress the files", PACKING, metavar="C",
+           read=read_compressor, modes=(BACKUP,)),
+    Option("--fast-backup", "preset", "preset: the quickest backup", PACKING, form=Form.FLAG,
+           constant="fast-backup", modes=(BACKUP,)),
+    Option("--fast-restore", "preset", "preset: the quickest restore", PACKING, form=Form.FLAG,
+           constant="fast-restore", modes=(BACKUP,)),
+    Option("--small-size", "preset", "preset: the smallest archive", PACKING, form=Form.FLAG,
+           constant="small-size", modes=(BACKUP,)),
+    Option("--classic", "preset", "preset: every stock engine-backup restores it, without zstd", PACKING,
+           form=Form.FLAG, constant="classic", modes=(BACKUP,)),
+    Option("--no-overwrite", "no_overwrite", "refuse to replace an existing archive", PACKING,
+           form=Form.FLAG, modes=(BACKUP,)),
+    Option("--restore-permissions", "permissions", "restore grants to other roles (custom dumps)", RESTORING,
+           form=Form.FLAG, modes=(RESTORE,)),
+    Option("--no-restore-permissions", "permissions", "leave grants to other roles out", RESTORING,
+           form=Form.FLAG, constant=False, modes=(RESTORE,)),
+    Option("--keep-temporary-data", "keep_temporary_data",
+           "keep running tasks, locks and states of the engine database as they were", RESTORING,
+           form=Form.FLAG, modes=(RESTORE,)),
+    Option("--provision-all-databases", "provision_all", "create each database of the archive", RESTORING,
+           form=Form.FLAG, modes=(RESTORE,)),
+    Option("--he-remove-storage-vm", "he_remove_storage_vm",
+           "remove the hosted-engine storage domain and VM from the database", RESTORING, form=Form.FLAG,
+           modes=(RESTORE,)),
+    Option("--he-remove-hosts", "he_remove_hosts", "remove the hosted-engine hosts from the database",
+           RESTORING, form=Form.FLAG, modes=(RESTORE,)),
+    Option("--allow-path", "allow_paths", "restore this path although it is outside of what an engine owns",
+           RESTORING, metavar="PATH", repeatable=True, modes=(RESTORE,)),
+    Option("--accept-archived-hosts", "accept_archived_hosts",
+           "connect to remote database hosts that the archive names", RESTORING, form=Form.FLAG,
+           modes=(RESTORE,)),
+    Option("--vms", "vms", "number of virtual machines of the sample engine", "Demo", metavar="N",
+           read=read_jobs, modes=(DEMO,)),
+    Option("--days", "days", "days of history of the sample engine", "Demo", metavar="N", read=read_jobs,
+           modes=(DEMO,)),
+    Option("--keep", "keep", "leave the sample engine in this directory", "Demo", metavar="DIR",
+           modes=(DEMO,)),
+)
+
+# Filled in for each database: {x} is the component's option prefix, {label} its name in messages.
+DATABASE_OPTIONS: tuple[Option, ...] = (
+    Option("--change-{x}db-credentials", "change", "restore with other credentials than the backup's", "",
+           form=Form.FLAG, modes=(RESTORE,)),
+    Option("--{x}db-host", "host", "database host", "", metavar="HOST", modes=(RESTORE,)),
+    Option("--{x}db-port", "port", "database port (default: 5432)", "", metavar="PORT", read=read_port,
+           modes=(RESTORE,)),
+    Option("--{x}db-user", "user", "database user", "", metavar="USER", modes=(RESTORE,)),
+    Option("--{x}db-passfile", "passfile", "read the password from the first line of this file", "",
+           metavar="FILE", modes=(RESTORE,)),
+    Option("--{x}db-password", "password", "the password; without a value: ask on the terminal", "",
+           form=Form.OPTIONAL_VALUE, metavar="PASSWORD", modes=(RESTORE,)),
+    Option("--{x}db-name", "name", "database name", "", metavar="NAME", modes=(RESTORE,)),
+    Option("--{x}db-secured", "secured", "the connection uses TLS", "", form=Form.FLAG, modes=(RESTORE,)),
+    Option("--{x}db-sec-validation", "secured_validation", "validate the server's certificate", "",
+           form=Form.FLAG, aliases=("--{x}db-secured-validation",), modes=(RESTORE,)),
+    Option("--{x}db-compressor", "compressor", "compress the dump", "", metavar="C", read=read_compressor,
+           modes=(BACKUP,)),
+    Option("--{x}db-dump-format", "dump_format", "plain or custom", "", metavar="FORMAT",
+           read=read_dump_format, modes=(BACKUP,)),
+    Option("--{x}db-restore-jobs", "restore_jobs", "parallel jobs that load a custom dump (default: 2)", "",
+           metavar="N", read=read_jobs, modes=(RESTORE,)),
+    Option("--provision-{x}db", "provision", "create this database", "", form=Form.FLAG, modes=(RESTORE,)),
+)
+# fmt: on
+
+
+def fill_in(template: Option, component: Component) -> Option:
+    """Return the option of one database that a template stands for."""
+    prefix = component.option_prefix
+    return replace(
+        template,
+        name=template.name.format(x=prefix),
+        aliases=tuple(alias.format(x=prefix) for alias in template.aliases),
+        component=component.name,
+        group=f"{component.label} database",
+    )
+
+
+@lru_cache(maxsize=1)
+def all_options() -> tuple[Option, ...]:
+    """Return every option, the general ones first."""
+    database_options = (fill_in(t, c) for c in DATABASES for t in DATABASE_OPTIONS)
+    return (*GENERAL_OPTIONS, *database_options)
+
+
+def option_name(field: str, component: Component) -> str:
+    """Return the name of a database's option, for messages: `option_name("host", DWH)` is `--dwh-db-host`."""
+    template = next(t for t in DATABASE_OPTIONS if t.field == field)
+    return template.name.format(x=component.option_prefix)

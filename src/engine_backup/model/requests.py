@@ -1,0 +1,90 @@
+"""What the person at the command line asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Union
+
+from engine_backup.model.components import SCOPE_ALL
+from engine_backup.model.facts import Credentials
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all modes share. `root` is the root directory of the engine to work on."""
+
+    root: Path
+    log: Path
+    tmpdir: Path
+    scopes: tuple[str, ...] = (SCOPE_ALL,)
+    product_version: str | None = None
+    pg_bindir: Path | None = None
+    dry_run: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DumpWish:
+    """`--*-db-dump-format` and `--*-db-compressor`; None where nothing was asked."""
+
+    dump_format: str | None = None
+    compressor: str | None = None
+
+
+@dataclass(frozen=True)
+class BackupRequest:
+    """`--mode=backup`. `preset` is None when none was named: the plan chooses by risk."""
+
+    surroundings: Surroundings
+    file: Path
+    preset: str | None = None
+    archive_compressor: str | None = None
+    files_compressor: str | None = None
+    dumps: Mapping[str, DumpWish] = field(default_factory=dict)
+    include_paths: tuple[str, ...] = ()
+    no_overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class RestoreRequest:
+    """`--mode=restore`. `permissions` is None when neither option was given.
+
+    `changed` are the credentials of `--change-*-db-credentials` by component name.
+    """
+
+    surroundings: Surroundings
+    file: Path
+    permissions: bool | None = None
+    keep_temporary_data: bool = False
+    changed: Mapping[str, Credentials] = field(default_factory=dict)
+    restore_jobs: Mapping[str, int] = field(default_factory=dict)
+    provision: frozenset[str] = frozenset()
+    provision_all: bool = False
+    he_remove_storage_vm: bool = False
+    he_remove_hosts: bool = False
+    include_paths: tuple[str, ...] = ()
+    allow_paths: tuple[str, ...] = ()
+    accept_archived_hosts: bool = False
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """`--mode=verify`."""
+
+    surroundings: Surroundings
+    file: Path
+
+
+@dataclass(frozen=True)
+class DemoRequest:
+    """`demo`. `vms` and `days` size the sample engine; it is left in `keep` when that is given."""
+
+    vms: int
+    days: int
+    keep: Path | None = None
+    pg_bindir: Path | None = None
+
+
+Request = Union[BackupRequest, RestoreRequest, VerifyRequest, DemoRequest]

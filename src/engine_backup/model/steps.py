@@ -1,0 +1,205 @@
+"""The steps that plans are made of; each has one handler in `run`.
+
+A step is data: what to do, and in `str()` the line that `--dry-run` prints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine_backup.model.archive import FileEntry
+from engine_backup.model.components import AfterLoad, Component
+from engine_backup.model.errors import Problem
+from engine_backup.model.facts import Credentials
+from engine_backup.model.presets import Encoding, Packing
+
+
+def packing_text(packing: Packing) -> str:
+    """`zstd level 3`, `xz`, or `not compressed`."""
+    level = "" if packing.level is None else f" level {packing.level}"
+    return f"{packing.compressor}{level}" if packing.compressor else "not compressed"
+
+
+@dataclass(frozen=True)
+class AnnounceStart:
+    """Record the started event of each component in the engine."""
+
+    components: tuple[Component, ...]
+
+    def __str__(self) -> str:
+        return f"notify the engine of the start: {', '.join(c.event_scope for c in self.components)}"
+
+
+@dataclass(frozen=True)
+class TakeSnapshots:
+    """Hold a consistent view of every database, taken at the same moment."""
+
+    databases: tuple[tuple[Component, Credentials], ...]
+
+    def __str__(self) -> str:
+        places = ", ".join(credentials.address for _, credentials in self.databases)
+        return f"take a snapshot of each database: {places}"
+
+
+@dataclass(frozen=True)
+class SaveFiles:
+    """Save the files of the path table that exist, and extra paths."""
+
+    component: Component
+    packing: Packing
+    extra_paths: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        extra = f", also {', '.join(self.extra_paths)}" if self.extra_paths else ""
+        return f"save the files ({packing_text(self.packing)}){extra}"
+
+
+@dataclass(frozen=True)
+class DumpDatabase:
+    """Dump one PostgreSQL database from its snapshot."""
+
+    component: Component
+    credentials: Credentials
+    encoding: Encoding
+
+    def __str__(self) -> str:
+        how = f"{self.encoding.dump_format}, {packing_text(self.encoding.packing)}"
+        return f"dump the {self.component.label} database {self.credentials.address} ({how})"
+
+
+@dataclass(frozen=True)
+class CopySqlite:
+    """Copy one SQLite database while it is in use."""
+
+    component: Component
+
+    def __str__(self) -> str:
+        return f"copy the {self.component.label} database {self.component.path}"
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Write version, os_version, config, manifest and hashes."""
+
+    def __str__(self) -> str:
+        return "write version, os_version, config, manifest.json and sha256sum"
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Make the whole archive safe on disk, read it again, and give it its name."""
+
+    path: str
+    replaces: bool
+
+    def __str__(self) -> str:
+        return f"{'replace' if self.replaces else 'write'} {self.path} once it is whole and re-read"
+
+
+@dataclass(frozen=True)
+class AnnounceEnd:
+    """Record the finished event of each component that was saved."""
+
+    components: tuple[Component, ...]
+
+    def __str__(self) -> str:
+        return f"notify the engine of the end: {', '.join(c.event_scope for c in self.components)}"
+
+
+@dataclass(frozen=True)
+class StageFiles:
+    """Unpack the chosen files into a private directory beside their targets."""
+
+    entries: tuple[FileEntry, ...]
+
+    def __str__(self) -> str:
+        return f"unpack {len(self.entries)} files and directories into a private directory"
+
+
+@dataclass(frozen=True)
+class CreateExtensions:
+    """Create extensions that a dump needs and that the role may create."""
+
+    component: Component
+    credentials: Credentials
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"create {', '.join(self.names)} in {self.credentials.address}"
+
+
+@dataclass(frozen=True)
+class LoadDump:
+    """Load one dump into an empty database; emptied again when a later step fails.
+
+    `unpacked`: the dump is unpacked to the temporary directory first, which
+    lets `jobs` processes load it at the same time; else it is streamed.
+    """
+
+    component: Component
+    credentials: Credentials
+    permissions: bool
+    jobs: int
+    unpacked: bool
+
+    def __str__(self) -> str:
+        how = f"unpacked first, {self.jobs} jobs" if self.unpacked else "streamed"
+        grants = "with" if self.permissions else "without"
+        place = self.credentials.address
+        return f"load the {self.component.label} database into {place} ({how}, {grants} permissions)"
+
+
+@dataclass(frozen=True)
+class ApplyFixes:
+    """Correct what a restored database must not believe any more, in one transaction."""
+
+    component: Component
+    credentials: Credentials
+    which: AfterLoad
+
+    def __str__(self) -> str:
+        return f"clean up temporary data in the {self.component.label} database {self.credentials.address}"
+
+
+@dataclass(frozen=True)
+class PlaceFiles:
+    """Move the unpacked files to their places."""
+
+    entries: tuple[FileEntry, ...]
+
+    def __str__(self) -> str:
+        return f"put {len(self.entries)} files and directories in their places"
+
+
+@dataclass(frozen=True)
+class PlaceSqlite:
+    """Put a SQLite database in its place and remove what belonged to the old one."""
+
+    component: Component
+
+    def __str__(self) -> str:
+        return f"restore the {self.component.label} database {self.component.path}"
+
+
+@dataclass(frozen=True)
+class RewriteCredentials:
+    """Write changed credentials into the conf files of their component."""
+
+    component: Component
+    credentials: Credentials
+
+    def __str__(self) -> str:
+        return f"rewrite the credentials of the {self.component.label} database to {self.credentials.address}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Ordered steps, what to know beforehand, and every reason not to begin.
+
+    `notes` are decisions with their reasons, told by `--dry-run` and in the log.
+    """
+
+    steps: tuple[object, ...]
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()

@@ -1,0 +1,190 @@
+"""What a backup will do: from the request and what was observed to ordered steps, or to problems.
+
+The rule of what counts as saved (design section 9): enabled, in scope and not
+savable is a problem; configured but not enabled is a warning; nothing in
+scope is a problem; an engine that is not set up gives files only, with a warning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine_backup.model.components import COMPONENTS, FILES, Component, Kind, in_scope
+from engine_backup.model.errors import Problem
+from engine_backup.model.facts import BackupFacts, DatabaseFacts, FileFacts
+from engine_backup.model.presets import CLASSIC, DEFAULT, PLAIN, PRESETS, Encoding, Packing, Preset, encoding
+from engine_backup.model.requests import BackupRequest, DumpWish
+from engine_backup.model.steps import (
+    AnnounceEnd,
+    AnnounceStart,
+    CopySqlite,
+    Describe,
+    DumpDatabase,
+    Plan,
+    Publish,
+    SaveFiles,
+    TakeSnapshots,
+)
+
+UNKNOWN_VERSION = Problem(
+    "the installed product version is unknown", "name it with --product-version=X.Y.Z, e.g. 4.5.7"
+)
+
+
+def plan_backup(request: BackupRequest, facts: BackupFacts, hook_paths: tuple[str, ...] = ()) -> Plan:
+    """Return the plan; `hook_paths` are what hooks added to the paths to save."""
+    preset, reason = _preset(request, facts)
+    saved = _saved(request, facts)
+    chosen = {component.name for component in saved}
+    extra_paths = (*request.include_paths, *hook_paths)
+    databases = tuple(d for d in facts.databases if d.component.name in chosen)
+    steps = (
+        AnnounceStart(saved),
+        TakeSnapshots(tuple((d.component, d.credentials) for d in databases if d.credentials)),
+        *_file_steps(saved, request, preset, extra_paths),
+        *(_dump_step(d, request, preset) for d in databases),
+        *(CopySqlite(f.component) for f in facts.single_files if f.component.name in chosen),
+        Describe(),
+        Publish(str(request.file), facts.target.exists),
+        AnnounceEnd(saved),
+    )
+    return Plan(
+        steps,
+        notes=(reason,),
+        warnings=(*request.surroundings.warnings, *facts.warnings, *_warnings(request, facts, saved)),
+        problems=_problems(request, facts, saved),
+    )
+
+
+def archive_packing(request: BackupRequest, facts: BackupFacts) -> Packing:
+    """Return how the whole archive is compressed."""
+    preset, _ = _preset(request, facts)
+    return preset.archive if request.archive_compressor is None else Packing(request.archive_compressor)
+
+
+def _preset(request: BackupRequest, facts: BackupFacts) -> tuple[Preset, str]:
+    """Choose by risk when nothing was asked: a hosted engine may be restored by the stock tool (design 3)."""
+    if request.preset is not None:
+        return PRESETS[request.preset], f"packing: {request.preset}, as asked"
+    if facts.host.hosted_engine:
+        return CLASSIC, "packing: classic, since a hosted engine's appliance may hold only the stock tool"
+    return DEFAULT, "packing: default (zstd)"
+
+
+def _file_steps(
+    saved: tuple[Component, ...], request: BackupRequest, preset: Preset, extra_paths: tuple[str, ...]
+) -> tuple[SaveFiles, ...]:
+    if FILES not in saved:
+        return ()
+    asked = request.files_compressor
+    return (SaveFiles(FILES, preset.files if asked is None else Packing(asked), extra_paths),)
+
+
+def _dump_step(facts: DatabaseFacts, request: BackupRequest, preset: Preset) -> DumpDatabase:
+    if facts.credentials is None:
+        raise ValueError(f"{facts.component.name} is planned without credentials")
+    return DumpDatabase(facts.component, facts.credentials, _encoding(facts.component, request, preset))
+
+
+def _encoding(component: Component, request: BackupRequest, preset: Preset) -> Encoding:
+    wish = request.dumps.get(component.name, DumpWish())
+    return encoding(preset, wish.dump_format, wish.compressor)
+
+
+def _saved(request: BackupRequest, facts: BackupFacts) -> tuple[Component, ...]:
+    """Return the components that will be in the archive, in the table's order."""
+    present = {FILES.name}
+    present |= {d.component.name for d in facts.databases if _is_dumped(d)}
+    present |= {f.component.name for f in facts.single_files if f.enabled and f.exists}
+    return tuple(c for c in COMPONENTS if c.name in present and in_scope(c, request.surroundings.scopes))
+
+
+def _is_dumped(facts: DatabaseFacts) -> bool:
+    return bool(facts.enabled and facts.credentials and facts.component.written)
+
+
+def _warnings(request: BackupRequest, facts: BackupFacts, saved: tuple[Component, ...]) -> tuple[str, ...]:
+    scopes = request.surroundings.scopes
+    warnings = []
+    if not facts.host.set_up:
+        warnings.append("engine-setup has not configured anything here: only files are saved")
+    warnings += [
+        f"the {d.component.label} database is configured ({d.credentials.source}) but not enabled: not saved"
+        for d in facts.databases
+        if d.credentials and not d.enabled and d.component.written and in_scope(d.component, scopes)
+    ]
+    warnings += [
+        f"{f.component.path} exists but {f.component.label} is not enabled: not saved"
+        for f in facts.single_files
+        if f.exists and not f.enabled and in_scope(f.component, scopes)
+    ]
+    return tuple(warnings)
+
+
+def has_plain_dump(plan: Plan) -> bool:
+    """Whether a database is dumped as plain text, which carries no permissions."""
+    return any(isinstance(s, DumpDatabase) and s.encoding.dump_format == PLAIN for s in plan.steps)
+
+
+def _problems(
+    request: BackupRequest, facts: BackupFacts, saved: tuple[Component, ...]
+) -> tuple[Problem, ...]:
+    scopes = request.surroundings.scopes
+    problems = list(facts.problems)
+    if facts.host.product_version is None:
+        problems.append(UNKNOWN_VERSION)
+    problems += _target_problems(request, facts)
+    for database in facts.databases:
+        if in_scope(database.component, scopes):
+            problems += _database_problems(database)
+    for file in facts.single_files:
+        if in_scope(file.component, scopes):
+            problems += _file_problems(file)
+    if not saved and not problems:
+        problems.append(_nothing(scopes))
+    return tuple(problems)
+
+
+def _nothing(scopes: tuple[str, ...]) -> Problem:
+    return Problem(
+        f"nothing to back up: no component of scope {', '.join(scopes)} is set up here",
+        "leave --scope out to save everything there is",
+    )
+
+
+def _target_problems(request: BackupRequest, facts: BackupFacts) -> list[Problem]:
+    target = facts.target
+    directory = request.file.parent
+    if target.exists and not target.is_regular:
+        return [Problem(f"{target.path} is no regular file", "name a file that may be replaced: --file=FILE")]
+    if target.exists and request.no_overwrite:
+        return [Problem(f"{target.path} exists", "name another file, or leave --no-overwrite out")]
+    if not target.directory_exists and not target.is_default_directory:
+        return [Problem(f"directory {directory} does not exist", f"create it: mkdir -p {directory}")]
+    if target.directory_exists and not target.directory_writable:
+        return [Problem(f"cannot write into directory {directory}", "choose another --file=FILE")]
+    return []
+
+
+def _database_problems(facts: DatabaseFacts) -> list[Problem]:
+    if not facts.enabled or not facts.component.written:
+        return []
+    label, scope = facts.component.label, facts.component.scope
+    if facts.credentials is None:
+        return [
+            Problem(
+                f"the {label} database is enabled but its credentials stand nowhere",
+                f"check {facts.component.conf_file}, or leave its scope ({scope}) out",
+            )
+        ]
+    if facts.error is not None:
+        return [replace(facts.error, hint=facts.error.hint or f"leave its scope ({scope}) out")]
+    return []
+
+
+def _file_problems(facts: FileFacts) -> list[Problem]:
+    if facts.component.kind is Kind.SQLITE and facts.enabled and not facts.exists:
+        label, path = facts.component.label, facts.component.path
+        hint = f"check it, or leave its scope ({facts.component.scope}) out"
+        return [Problem(f"{label} is enabled but its database {path} does not exist", hint)]
+    return []

@@ -1,0 +1,86 @@
+"""Looking at the machine before a backup is planned; nothing is changed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from engine_backup.drivers import config_files, host, otopi_answers, postgres, postgres_programs
+from engine_backup.drivers.config_files import Configuration
+from engine_backup.drivers.otopi_answers import Answers
+from engine_backup.drivers.postgres_programs import Programs
+from engine_backup.model.components import COMPONENTS, DATABASES, Component, Kind, in_scope
+from engine_backup.model.errors import EngineBackupError, Problem
+from engine_backup.model.facts import BackupFacts, DatabaseFacts, FileFacts, HostFacts, TargetFacts
+from engine_backup.model.requests import BackupRequest, Surroundings
+
+
+def observe(request: BackupRequest, default_directory: Path) -> BackupFacts:
+    """Return everything that `plan_backup` needs to know.
+
+    Logs in to each enabled database in scope. Raises `EngineBackupError` when a
+    conf file cannot be understood.
+    """
+    root = request.surroundings.root
+    configuration = config_files.load(root)
+    answers = otopi_answers.load(root)
+    programs = postgres_programs.installed(request.surroundings.pg_bindir, root)
+    return BackupFacts(
+        host=host_facts(request.surroundings, configuration, answers),
+        target=_target(request.file, default_directory),
+        databases=tuple(_database(c, request, configuration, answers, programs) for c in DATABASES),
+        single_files=tuple(_single_file(c, root, answers) for c in COMPONENTS if c.kind is Kind.SQLITE),
+    )
+
+
+def host_facts(surroundings: Surroundings, configuration: Configuration, answers: Answers) -> HostFacts:
+    """Return the facts about the machine that backup, restore and verify share."""
+    root = surroundings.root
+    return HostFacts(
+        fqdn=host.fqdn(configuration),
+        os_version=host.os_version(root),
+        product_version=surroundings.product_version or host.product_version(root),
+        hosted_engine=host.hosted_engine(answers),
+        set_up=any(answers.boolean(c.enabled_key) for c in COMPONENTS if c.enabled_key),
+    )
+
+
+def _target(file: Path, default_directory: Path) -> TargetFacts:
+    directory = file.parent
+    return TargetFacts(
+        path=str(file),
+        directory_exists=directory.is_dir(),
+        directory_writable=os.access(directory, os.W_OK | os.X_OK),
+        is_default_directory=directory == default_directory,
+        exists=os.path.lexists(file),
+        is_regular=file.is_file(),
+    )
+
+
+def _database(
+    component: Component,
+    request: BackupRequest,
+    configuration: Configuration,
+    answers: Answers,
+    programs: tuple[Programs, ...],
+) -> DatabaseFacts:
+    enabled = answers.boolean(component.enabled_key)
+    credentials = config_files.credentials(configuration, component)
+    facts = DatabaseFacts(component, enabled, credentials)
+    if not enabled or credentials is None or not in_scope(component, request.surroundings.scopes):
+        return facts
+    try:
+        with postgres.session(credentials) as connection:
+            postgres_programs.for_dump(connection.server_version, programs)
+            size = postgres.database_size(connection)
+        return DatabaseFacts(component, enabled, credentials, size=size)
+    except EngineBackupError as error:
+        problem = Problem(error.message, error.hint)
+        return DatabaseFacts(component, enabled, credentials, error=problem)
+
+
+def _single_file(component: Component, root: Path, answers: Answers) -> FileFacts:
+    path = root / component.path.lstrip("/")
+    exists = path.is_file()
+    size = path.stat().st_size if exists else 0
+    return FileFacts(component, answers.boolean(component.enabled_key), exists, size)

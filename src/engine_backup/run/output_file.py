@@ -1,0 +1,72 @@
+"""An archive under construction: a partial file beside its name, renamed when it is whole."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from engine_backup.model.errors import EngineBackupError
+
+SUFFIX = ".partial"
+
+
+class OutputFile:
+    """`path` is the partial file, `stream` writes to it; `publish` gives it its final name."""
+
+    def __init__(self, final: Path, path: Path, stream: BinaryIO) -> None:
+        self.final = final
+        self.path = path
+        self.stream = stream
+        self.published = False
+
+    def sync(self) -> None:
+        """Bring all that was written to the disk."""
+        self.stream.flush()
+        os.fsync(self.stream.fileno())
+
+    def publish(self) -> None:
+        """Rename to the final name, replacing what stood there in one step, also across a power cut."""
+        self.path.replace(self.final)
+        self.published = True
+        directory = os.open(self.final.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+@contextmanager
+def output_file(final: Path) -> Iterator[OutputFile]:
+    """Open `NAME.partial`, mode 0600; it is removed unless the block publishes it.
+
+    A partial file that a killed run left is taken over; one that a living run
+    holds (by its lock) raises `EngineBackupError`.
+    """
+    path = final.with_name(final.name + SUFFIX)
+    with _open(path) as stream:
+        file = OutputFile(final, path, stream)
+        try:
+            yield file
+        finally:
+            if not file.published:
+                path.unlink()
+
+
+def _open(path: Path) -> BinaryIO:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise EngineBackupError(f"Cannot create '{path}': {error.strerror}", "choose another --file=FILE") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
+        os.fchmod(descriptor, 0o600)
+        return os.fdopen(descriptor, "w+b")
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise EngineBackupError(f"another backup is writing {path}", "wait until it is done") from error

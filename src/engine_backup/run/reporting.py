@@ -1,0 +1,57 @@
+"""What a run tells while it goes on: lines for people, details for the log, and progress."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from engine_backup.drivers.run_log import RunLog
+
+
+class Console(Protocol):
+    """Where people look; implemented by `cli.console`."""
+
+    def say(self, line: str) -> None:
+        """Show a line of normal output."""
+
+    def warn(self, line: str) -> None:
+        """Show a warning."""
+
+    def advance(self, label: str, done: int, total: int | None) -> None:
+        """Show that `done` bytes of `total` (None: unknown) of one component are through."""
+
+    def settle(self) -> None:
+        """Take the progress display away."""
+
+
+class Reporter:
+    """Tells the console and the log alike, so that no note stands in one of them only."""
+
+    def __init__(self, console: Console, log: RunLog) -> None:
+        self.console = console
+        self.log = log
+
+    def say(self, line: str) -> None:
+        """Show a line, and log it as output."""
+        self.console.settle()
+        self.console.say(line)
+        self.log.output(line)
+
+    def warn(self, line: str) -> None:
+        """Show and log a warning."""
+        self.console.settle()
+        self.console.warn(line)
+        self.log.write(f"Warning: {line}")
+
+    def note(self, line: str) -> None:
+        """Log a detail."""
+        self.log.write(line)
+
+    def frame(self, *lines: str) -> None:
+        """Show and log a note in a frame (reference 10.4)."""
+        border = "#" * (max(len(line) for line in lines) + 4)
+        for line in (border, *(f"# {line.ljust(len(border) - 4)} #" for line in lines), border):
+            self.say(line)
+
+    def advance(self, label: str, done: int, total: int | None = None) -> None:
+        """Show progress in bytes; not logged."""
+        self.console.advance(label, done, total)
