@@ -26,30 +26,37 @@ ZERO_PADDED = ("gzip", "xz")
 class Sink(Protocol):
     """Anything that takes bytes."""
 
-    def write(self, data: bytes, /) -> object: ...
+    def write(self, data: bytes, /) -> object:
+        """Take all of `data`."""
 
 
 class Compressing(Protocol):
     """The part that the compressor objects of zlib, bz2, lzma and zstd share."""
 
-    def compress(self, data: bytes, /) -> bytes: ...
+    def compress(self, data: bytes, /) -> bytes:
+        """Take input, give the output that is ready."""
 
-    def flush(self) -> bytes: ...
+    def flush(self) -> bytes:
+        """End the stream, give the rest."""
 
 
 class Decompressing(Protocol):
     """The part that the decompressor objects of bz2, lzma and zstd share."""
 
     @property
-    def eof(self) -> bool: ...
+    def eof(self) -> bool:
+        """Whether the stream's end was met."""
 
     @property
-    def needs_input(self) -> bool: ...
+    def needs_input(self) -> bool:
+        """Whether there is no output left to give without more input."""
 
     @property
-    def unused_data(self) -> bytes: ...
+    def unused_data(self) -> bytes:
+        """Input behind the stream's end."""
 
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """Take input, give at most `max_length` bytes of output."""
 
 
 class _GzipStream:

@@ -1,0 +1,279 @@
+"""Reading archives of every generation, A to D (reference 4); nothing is believed before it is checked.
+
+What an archive is shows in its content, never in its version: a regular member `files` is an
+inner tar, a directory of that name is a tree; without `config` dumps are
+plain SQL, compressed by suffix; `sha256sum` is preferred to `md5sum`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from engine_backup.drivers import archive_texts, compression
+from engine_backup.drivers.archive_dumps import find_dumps
+from engine_backup.drivers.archived_files import ArchivedFiles
+from engine_backup.drivers.hash_lines import parse_hash_lines
+from engine_backup.drivers.member_streams import SegmentedReader
+from engine_backup.drivers.tar_walk import TarWalk, check_relations
+from engine_backup.model.archive import (
+    CONFIG_MEMBER,
+    DIRECTORY_TREE,
+    FILES_MEMBER,
+    HASH_FILES,
+    INNER_TAR,
+    MANIFEST_MEMBER,
+    OS_VERSION_MEMBER,
+    UNKNOWN_OS,
+    VERSION_MEMBER,
+    DumpMember,
+    EntryType,
+    FileEntry,
+    Generation,
+    MemberInfo,
+    ReadLimits,
+)
+from engine_backup.model.errors import DamagedArchiveError, HostileArchiveError, UnreadableArchiveError
+
+SMALL = 1 << 20
+MANIFEST_LIMIT = 64 << 20
+CHUNK = 1 << 20
+BUFFER = 1 << 18
+TREE = FILES_MEMBER + "/"
+
+Progress = Callable[[str, int], None]
+
+
+class Archive:
+    """An open archive whose outer tar was read and found sound; see `open_archive`.
+
+    `members` has every outer member but `./` by its name without `./` (other than
+    UTF-8 as surrogates), `compressor` that of the archive file.
+    """
+
+    def __init__(self, path: Path, tar: BinaryIO, compressor: str, limits: ReadLimits) -> None:
+        self.path = path
+        self.compressor = compressor
+        self._tar = tar
+        self._limits = limits
+        self._size = os.fstat(tar.fileno()).st_size
+        self.members = self._read_members()
+
+    def _read_members(self) -> dict[str, MemberInfo]:
+        walk = TarWalk(self._whole(), str(self.path), self._limits)
+        found = check_relations(walk, str(self.path), repeated=False)
+        members = {member.name: member for path, member in found.items() if path}
+        known = {FILES_MEMBER, VERSION_MEMBER, CONFIG_MEMBER, "db", *(name for name, _ in HASH_FILES)}
+        if not known & members.keys():
+            raise UnreadableArchiveError(f"{self.path} is a tar archive, but none of engine-backup")
+        for member in members.values():
+            self._refuse_link(member)
+        return members
+
+    def _refuse_link(self, member: MemberInfo) -> None:
+        is_link = member.entry.type in (EntryType.SYMLINK, EntryType.HARDLINK)
+        target = member.entry.link_target or b""
+        leaves_tree = member.entry.type is EntryType.HARDLINK and not target.startswith(TREE.encode())
+        if is_link and (not member.name.startswith(TREE) or leaves_tree):
+            raise HostileArchiveError(
+                f"{self.path}: {member.name} is a link, where backups have none",
+                hint="look where the archive comes from",
+            )
+
+    @cached_property
+    def generation(self) -> Generation:
+        """The generation (reference 4.1). B without any dump cannot be told from A, and counts as A."""
+        if CONFIG_MEMBER in self.members:
+            if HASH_FILES[0][0] in self.members:
+                return Generation.D
+            return Generation.C1 if OS_VERSION_MEMBER in self.members else Generation.C
+        suffixed = any(name.startswith("db/") and name.endswith(".bz2") for name in self.members)
+        return Generation.B if suffixed else Generation.A
+
+    @cached_property
+    def version(self) -> str:
+        """The version of the engine package that was backed up."""
+        return archive_texts.parse_version(self.read_small(VERSION_MEMBER), f"{self.path}: {VERSION_MEMBER}")
+
+    @cached_property
+    def os_version(self) -> str:
+        """The operating system, such as "rhel9"; "Unknown" in generations that do not say."""
+        if OS_VERSION_MEMBER not in self.members:
+            return UNKNOWN_OS
+        content = self.read_small(OS_VERSION_MEMBER)
+        return archive_texts.parse_version(content, f"{self.path}: {OS_VERSION_MEMBER}")
+
+    @cached_property
+    def config(self) -> dict[str, str]:
+        """The settings in `config`; empty when there is none."""
+        if CONFIG_MEMBER not in self.members:
+            return {}
+        return archive_texts.parse_config(self.read_small(CONFIG_MEMBER), str(self.path))
+
+    @cached_property
+    def manifest(self) -> dict[str, Any] | None:
+        """Our own `manifest.json`, not yet checked against anything; `None` in stock's archives."""
+        if MANIFEST_MEMBER not in self.members:
+            return None
+        content = self.read_small(MANIFEST_MEMBER, MANIFEST_LIMIT)
+        return archive_texts.parse_manifest(content, f"{self.path}: {MANIFEST_MEMBER}")
+
+    @cached_property
+    def dumps(self) -> dict[str, DumpMember]:
+        """The dump of each component that has one, by the component's name."""
+        config = self.config if CONFIG_MEMBER in self.members else None
+        return find_dumps(self.members, config, self.open_member)
+
+    @property
+    def hash_kind(self) -> str:
+        """The algorithm of the hashes, "sha256" or "md5"; "" when there is no hash file."""
+        return next((kind for name, kind in HASH_FILES if name in self.members), "")
+
+    @cached_property
+    def files_kind(self) -> str | None:
+        """How files are archived: `INNER_TAR`, `DIRECTORY_TREE`, or `None` for not at all."""
+        files = self.members.get(FILES_MEMBER)
+        if files is not None and files.is_file:
+            return INNER_TAR if files.size else None
+        return DIRECTORY_TREE if any(name.startswith(TREE) for name in self.members) else None
+
+    @property
+    def files_compressor(self) -> str:
+        """The compressor of the inner tar; "" for none, and for a tree."""
+        return self._files.compressor
+
+    def file_entries(self) -> list[FileEntry]:
+        """Return the archived files, in the order of the archive; read once, then remembered."""
+        return list(self._files.entries)
+
+    def read_files(self, wanted: Callable[[bytes], bool], limit: int = SMALL) -> dict[bytes, bytes]:
+        """Return the content of the archived regular files whose path is `wanted`, in one pass.
+
+        Raises `HostileArchiveError` when one of them is larger than `limit` bytes.
+        """
+        return self._files.read(wanted, limit)
+
+    def open_files_tar(self) -> BinaryIO:
+        """Return the tar that holds the archived files, uncompressed, front to back, for GNU tar.
+
+        Names in it are the entries' `stored_name`: of a tree this is the outer tar itself.
+        """
+        return self._files.open()
+
+    @cached_property
+    def _files(self) -> ArchivedFiles:
+        source = self._whole if self.files_kind == DIRECTORY_TREE else lambda: self.open_member(FILES_MEMBER)
+        return ArchivedFiles(f"{self.path}: files", self.files_kind, source, self._limits)
+
+    def open_member(self, name: str) -> BinaryIO:
+        """Return the bytes of a member as they are stored; valid while the archive is open.
+
+        Several may be read at the same time, from several threads.
+        """
+        member = self._file(name)
+        return self._stream(member.segments, member.size, f"{self.path}: {name}")
+
+    def read_small(self, name: str, limit: int = SMALL) -> bytes:
+        """Return a whole member; raises `HostileArchiveError` when it has more than `limit` bytes."""
+        member = self._file(name)
+        if member.size > limit:
+            raise HostileArchiveError(f"{self.path}: {name} has {member.size} bytes, more than any backup")
+        with self.open_member(name) as stream:
+            return stream.read()
+
+    def check_hashes(self, progress: Progress | None = None) -> None:
+        """Read every member and compare it with the hash file.
+
+        Every line must have its member, and every file (but the hash file) its line.
+        `progress` is called with a member's name and the number of bytes just read. Raises
+        `DamagedArchiveError` that names the first member in the archive's order that is not as it was.
+        """
+        digests = self._digests()
+        hashed = {member.name for member in self.members.values() if member.is_file}
+        hashed -= {name for name, _ in HASH_FILES}
+        for name in sorted(digests.keys() - hashed):
+            raise DamagedArchiveError(f"{self.path}: {name} is missing")
+        for name in (name for name in self.members if name in hashed):
+            if name not in digests:
+                raise DamagedArchiveError(f"{self.path}: {name} has no line in the hash file")
+            if self.digest(name, self.hash_kind, progress) != digests[name]:
+                raise DamagedArchiveError(f"{self.path}: Checksum verification failed: {name}")
+
+    def digest(self, name: str, algorithm: str, progress: Progress | None = None) -> str:
+        """Return the hex digest of a member, by "sha256" or "md5"."""
+        total = hashlib.new(algorithm, usedforsecurity=False)
+        with self.open_member(name) as stream:
+            for chunk in iter(lambda: stream.read(CHUNK), b""):
+                total.update(chunk)
+                if progress is not None:
+                    progress(name, len(chunk))
+        return total.hexdigest()
+
+    def _digests(self) -> dict[str, str]:
+        for name, kind in HASH_FILES:
+            if name in self.members:
+                lines = parse_hash_lines(self.read_small(name, MANIFEST_LIMIT), kind, f"{self.path}: {name}")
+                return {path.decode("utf-8", "surrogateescape"): hexed for path, hexed in lines.items()}
+        raise DamagedArchiveError(f"{self.path}: No supported hash file found")
+
+    def _file(self, name: str) -> MemberInfo:
+        member = self.members.get(name)
+        while member is not None and member.entry.type is EntryType.HARDLINK:
+            member = self.members.get((member.entry.link_target or b"").decode("utf-8", "surrogateescape"))
+        if member is None or not member.is_file:
+            raise DamagedArchiveError(f"{self.path}: {name} is missing")
+        return member
+
+    def _whole(self) -> BinaryIO:
+        return self._stream(((0, 0, self._size),), self._size, str(self.path))
+
+    def _stream(self, segments: tuple[tuple[int, int, int], ...], size: int, name: str) -> BinaryIO:
+        reader = SegmentedReader(self._tar.fileno(), segments, size, name)
+        return cast(BinaryIO, io.BufferedReader(reader, BUFFER))
+
+
+@contextmanager
+def open_archive(path: Path, workspace: Path, limits: ReadLimits | None = None) -> Iterator[Archive]:
+    """Open an archive for reading, and read the whole outer tar's headers.
+
+    The file itself is never touched, its times neither. A compressed one is unpacked once
+    into a nameless private file in `workspace` (a private directory).
+    Raises `UnreadableArchiveError` (no archive at all), `DamagedArchiveError` or `HostileArchiveError`.
+    """
+    limits = limits or ReadLimits()
+    with _open_file(path) as source:
+        compressor = compression.detect(source.read(16))
+        source.seek(0)
+        if compressor == compression.NONE:
+            yield Archive(path, source, compressor, limits)
+            return
+        with tempfile.TemporaryFile(dir=workspace) as unpacked:
+            with compression.open_reader(source, compressor, str(path), limits) as content:
+                shutil.copyfileobj(content, unpacked, CHUNK)
+            unpacked.flush()
+            yield Archive(path, cast(BinaryIO, unpacked), compressor, limits)
+
+
+def _open_file(path: Path) -> BinaryIO:
+    """Open without waiting for a pipe's other end, and without changing the access time where allowed."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        try:
+            descriptor = os.open(path, flags | os.O_NOATIME)
+        except PermissionError:
+            descriptor = os.open(path, flags)
+    except OSError as error:
+        raise UnreadableArchiveError(f"cannot open {path}: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UnreadableArchiveError(f"{path} is no regular file")
+    return cast(BinaryIO, os.fdopen(descriptor, "rb"))
