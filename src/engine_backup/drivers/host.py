@@ -1,0 +1,186 @@
+"""Facts about the machine under a root directory: system, name, product version, running services."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine_backup.drivers import java_properties, process
+from engine_backup.drivers.config_files import Configuration
+from engine_backup.drivers.otopi_answers import Answers
+from engine_backup.drivers.process import SYSTEM_PATH, Command
+from engine_backup.model.errors import EngineBackupError
+
+UNKNOWN_OS = "Unknown"
+
+_OS_RELEASE_FILES = ("etc/os-release", "usr/lib/os-release")
+_PROGRAM_DIRECTORIES = ("usr/sbin", "usr/bin", "sbin", "bin")
+_PRODUCT_PACKAGES = ("ovirt-engine-tools-backup", "ovirt-engine")
+_SETUP_CONSTANTS = "usr/share/ovirt-engine/setup/ovirt_engine_setup/config.py"
+_PACKAGE_VERSION = re.compile(r"^PACKAGE_VERSION\s*=\s*['\"]([^'\"\n]+)['\"]", re.MULTILINE)
+_VERSION = re.compile(r"[0-9]+(\.[0-9]+)+\S*")
+
+_ENGINE_UP_MARK = "/var/lib/ovirt-engine/engine.up"
+_ENGINE_SERVICE = b"ovirt-engine.py"
+_DWH_SERVICE = b"ovirt-engine-dwhd.py"
+_DWH_CLASS = b"ovirt_engine_dwh."
+
+_HOSTED_ENGINE_KEY = "OVESETUP_CONFIG/continueSetupOnHEVM"
+_HOSTED_ENGINE_PREFIX = "OVEHOSTED_"
+
+_BRANDS = "etc/ovirt-engine/branding"
+_BRAND_FILES = ("branding-external-resources.properties", "external_resources.properties")
+_HELP_URL_KEY = "obrand.common.enginebackup.help_url"
+
+
+def os_version(root: Path) -> str:
+    """Return the system's id and major version, such as `rhel9` (reference 4.2); "Unknown" when untold."""
+    for name in _OS_RELEASE_FILES:
+        text = _text(root / name)
+        if text is not None:
+            values = _os_release(text)
+            return values.get("ID", "") + values.get("VERSION_ID", "").partition(".")[0] or UNKNOWN_OS
+    return UNKNOWN_OS
+
+
+def fqdn(configuration: Configuration) -> str:
+    """Return the engine's name as it was set up, else this machine's."""
+    return configuration.get("ENGINE_FQDN") or socket.getfqdn()
+
+
+def hosted_engine(answers: Answers) -> bool:
+    """Say whether engine-setup's answers show that the engine runs in a hosted-engine VM.
+
+    A no is not certain: the database knows better (a VM of origin 6).
+    """
+    named = any(key.startswith(_HOSTED_ENGINE_PREFIX) for key in answers.values)
+    return named or answers.boolean(_HOSTED_ENGINE_KEY) is True
+
+
+def product_version(root: Path) -> str | None:
+    """Return the installed product's version, such as `4.5.7`; None when nothing tells it (reference 14)."""
+    program = find_program("rpm", root)
+    for package in _PRODUCT_PACKAGES if program else ():
+        version = _package_version(program or "", package, root)
+        if version:
+            return version
+    match = _PACKAGE_VERSION.search(_text(root / _SETUP_CONSTANTS) or "")
+    return match.group(1) if match else None
+
+
+def find_program(name: str, root: Path) -> str | None:
+    """Return the path of a system program; None when there is none.
+
+    Programs under the root come first; those of the running system count only
+    when the root is theirs.
+    """
+    candidates = (root / directory / name for directory in _PROGRAM_DIRECTORIES)
+    found = next((path for path in candidates if path.is_file() and os.access(path, os.X_OK)), None)
+    if found is not None:
+        return str(found)
+    return (
+        shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}") if _is_system(root) else None
+    )
+
+
+def engine_running(configuration: Configuration, root: Path) -> bool:
+    """Say whether this root's engine is running: its mark names a process that is one (reference 9.1)."""
+    mark = configuration.get("ENGINE_UP_MARK") or _ENGINE_UP_MARK
+    text = (_text(root / mark.lstrip("/")) or "").strip()
+    if not re.fullmatch(r"[0-9]{1,10}", text):
+        return False
+    return any(argument.endswith(_ENGINE_SERVICE) for argument in _command_line(Path("/proc", text)))
+
+
+def dwh_running(root: Path) -> bool:
+    """Say whether the data warehouse's service is running.
+
+    It leaves no mark that names its process, so all processes are looked at;
+    they belong to the running system, hence False for any other root.
+    """
+    return _is_system(root) and any(_is_dwh(arguments) for arguments in _command_lines())
+
+
+def help_url(root: Path) -> str:
+    """Return the address of help that a brand gives, or an empty text (reference 10.7).
+
+    Of several brands the last in sorted order wins. A file that cannot be read
+    or understood is passed over: help must always appear.
+    """
+    for path in sorted((root / _BRANDS).glob("*"), reverse=True):
+        for name in _BRAND_FILES:
+            url = _property(path / name, _HELP_URL_KEY)
+            if url:
+                return url
+    return ""
+
+
+def _is_system(root: Path) -> bool:
+    return os.path.realpath(root) == "/"
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8", "replace") if path.is_file() else None
+    except OSError:
+        return None
+
+
+def _os_release(text: str) -> dict[str, str]:
+    """Read `KEY=value` lines with a shell's quotes; lines that are none are passed over."""
+    values = {}
+    for line in text.splitlines():
+        key, equals, value = line.strip().partition("=")
+        try:
+            words = shlex.split(value, comments=True)
+        except ValueError:
+            continue
+        if equals and len(words) == 1:
+            values[key] = words[0]
+    return values
+
+
+def _package_version(program: str, package: str, root: Path) -> str:
+    # Another root has its own package database.
+    place = () if _is_system(root) else ("--root", str(root))
+    command = Command(program, ("-q", *place, "--qf", "%{VERSION}", package))
+    try:
+        version = process.run(command).stdout.decode("utf-8", "replace").strip()
+    except EngineBackupError:
+        return ""
+    return version if _VERSION.fullmatch(version) else ""
+
+
+def _command_lines() -> Iterator[list[bytes]]:
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and int(entry) != os.getpid():
+            yield _command_line(Path("/proc", entry))
+
+
+def _command_line(process_directory: Path) -> list[bytes]:
+    """Return a process's arguments; none when it is gone or may not be looked at."""
+    try:
+        return (process_directory / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _is_dwh(arguments: list[bytes]) -> bool:
+    """Tell the service and its Java program from, say, an editor that has its file open."""
+    names = [argument.rpartition(b"/")[2] for argument in arguments[:3]]
+    program = names[0] if names else b""
+    if program.startswith(b"python"):
+        return _DWH_SERVICE in names[1:]
+    return program == b"java" and any(argument.startswith(_DWH_CLASS) for argument in arguments)
+
+
+def _property(path: Path, key: str) -> str:
+    try:
+        return java_properties.parse(_text(path) or "", str(path)).get(key, "").strip()
+    except EngineBackupError:
+        return ""
