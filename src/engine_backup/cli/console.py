@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, TextIO
 
 from engine_backup.model.errors import EngineBackupError, RefusedError
@@ -13,25 +14,43 @@ class TextConsole:
     def __init__(self, stdout: TextIO, stderr: TextIO) -> None:
         self._stdout = stdout
         self._stderr = stderr
+        self._unread: list[TextIO] = []
         self._progress: _Progress | None = _Progress(stderr) if stderr.isatty() else None
 
     def say(self, line: str) -> None:
         """Print a line of normal output."""
-        print(line, file=self._stdout, flush=True)
+        self._print(line, self._stdout)
 
     def warn(self, line: str) -> None:
         """Print a warning."""
-        print(f"Warning: {line}", file=self._stderr, flush=True)
+        self._print(f"Warning: {line}", self._stderr)
 
     def fatal(self, error: EngineBackupError) -> None:
         """Print why the run failed: a `FATAL:` line for each reason, with its hint below it."""
         self.settle()
         reasons = error.problems if isinstance(error, RefusedError) else (error,)
         for reason in reasons:
-            print(f"FATAL: {_one_line(reason.message)}", file=self._stderr)
+            self._print(f"FATAL: {_one_line(reason.message)}", self._stderr)
             if reason.hint:
-                print(f"  hint: {reason.hint}", file=self._stderr)
-        self._stderr.flush()
+                self._print(f"  hint: {_one_line(reason.hint)}", self._stderr)
+
+    def _print(self, line: str, stream: TextIO) -> None:
+        """Print a line. When nobody reads any more (`| head`), a restore goes on all the same."""
+        if stream in self._unread:
+            return
+        try:
+            print(line, file=stream, flush=True)
+        except BrokenPipeError:
+            self._unread.append(stream)
+        except UnicodeEncodeError:
+            print(line.encode("ascii", "backslashreplace").decode("ascii"), file=stream, flush=True)
+
+    def abandon_unread(self) -> None:
+        """Keep the interpreter from flushing, at its end, into a pipe that nobody reads."""
+        for stream in self._unread:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
     def advance(self, label: str, done: int, total: int | None) -> None:
         """Show progress on a terminal; elsewhere the plain lines are all there is."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine_backup.cli.console import TextConsole
 from engine_backup.cli.environment import Environment
-from engine_backup.cli.parser import HELP, Settings, build_parser, parse
+from engine_backup.cli.parser import SHOW, Settings, build_parser, parse
 from engine_backup.model.errors import EngineBackupError, ExitStatus, InterruptedByUserError
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def run(words: Sequence[str], environment: Environment) -> int:
     console = TextConsole(environment.stdout, environment.stderr)
     try:
         settings = parse(words)
-        if settings.get(HELP):
-            _help(console, settings)
+        if SHOW in settings:
+            _show(console, settings)
             return ExitStatus.SUCCESS
         from engine_backup.cli.request_building import build_request
         from engine_backup.run.dispatch import perform
@@ -49,6 +49,15 @@ def run(words: Sequence[str], environment: Environment) -> int:
     except EngineBackupError as error:
         console.fatal(error)
         return error.status
+    finally:
+        console.abandon_unread()
+
+
+def _show(console: TextConsole, settings: Settings) -> None:
+    if settings[SHOW] is None:
+        _help(console, settings)
+    else:
+        console.say(settings[SHOW])
 
 
 def _help(console: TextConsole, settings: Settings) -> None:

@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from engine_backup import __version__
 from engine_backup.model.components import DATABASES
 from engine_backup.model.errors import UsageError
 from engine_backup.model.options import MODES, PROMPT, Form, Option, all_options, read_mode
@@ -17,7 +18,7 @@ from engine_backup.model.options import MODES, PROMPT, Form, Option, all_options
 Settings = dict[tuple[str, str], Any]
 
 MODE = ("", "mode")
-HELP = ("", "help")
+SHOW = ("", "show")
 USED = ("", "used options")
 
 # What a preset decides, and what an earlier option therefore loses.
@@ -37,6 +38,20 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message[:1].lower() + message[1:], "see 'engine-backup --help'")
 
 
+class _Help(argparse.HelpFormatter):
+    """Shows options the way they are written: `--name=VALUE`."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=42, width=WIDTH)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not isinstance(action, _Apply) or action.option.form is Form.FLAG:
+            return super()._format_action_invocation(action)
+        forms = {Form.VALUE: "{}={}", Form.OPTIONAL_VALUE: "{}[={}]"}
+        form = forms[action.option.form]
+        return ", ".join(form.format(name, action.option.metavar) for name in action.option_strings)
+
+
 class _Apply(argparse.Action):
     """Puts one option's value into the settings, at its turn."""
 
@@ -49,8 +64,10 @@ class _Apply(argparse.Action):
 
 
 class _Show(argparse.Action):
+    """Leaves in the settings what is to be shown instead of doing anything: a text, or None for the help."""
+
     def __call__(self, parser: Any, namespace: Any, value: Any, option_string: str | None = None) -> None:
-        namespace.settings[HELP] = True
+        namespace.settings[SHOW] = self.const
 
 
 def apply(option: Option, text: Any, settings: Settings) -> None:
@@ -81,7 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         add_help=False,
         allow_abbrev=False,
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=42, width=WIDTH),
+        formatter_class=_Help,
     )
     parser.add_argument("words", nargs="*", metavar="MODE", help=", ".join(MODES))
     groups: dict[str, Any] = {}
@@ -90,17 +107,9 @@ def build_parser() -> argparse.ArgumentParser:
             groups[option.group] = parser.add_argument_group(option.group)
         _add(groups[option.group], option)
     groups["General"].add_argument("--help", action=_Show, nargs=0, help="show this help and exit")
-    groups["General"].add_argument("--version", action="version", version=_Version())
+    version = f"engine-backup {__version__}"
+    groups["General"].add_argument("--version", action=_Show, nargs=0, const=version, help="show the version")
     return parser
-
-
-class _Version(str):
-    """The tool's version, looked up only when it is shown."""
-
-    def __mod__(self, values: Any) -> str:
-        from engine_backup import __version__
-
-        return f"engine-backup {__version__}"
 
 
 def _add(group: Any, option: Option) -> None:

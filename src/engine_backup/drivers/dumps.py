@@ -51,7 +51,7 @@ def _format_arguments(encoding: Encoding) -> tuple[str, ...]:
     return ("--no-owner", "--no-privileges")
 
 
-def contents(programs: Programs, dump: BinaryIO) -> str:
+def contents(programs: Programs, dump: BinaryIO) -> bytes:
     """Return the table of contents of a custom dump as `pg_restore --list` prints it.
 
     Reads no more of `dump` than pg_restore asks for; raises `ProgramError`.
@@ -59,12 +59,12 @@ def contents(programs: Programs, dump: BinaryIO) -> str:
     return _converted(programs, dump, ("--list",))
 
 
-def schema(programs: Programs, dump: BinaryIO) -> str:
+def schema(programs: Programs, dump: BinaryIO) -> bytes:
     """Return the SQL of a custom dump's schema with its grants; raises `ProgramError`."""
     return _converted(programs, dump, ("--schema-only", "--no-owner", "--file=-"))
 
 
-def table_data(programs: Programs, dump: BinaryIO, table: str) -> str:
+def table_data(programs: Programs, dump: BinaryIO, table: str) -> bytes:
     """Return the SQL that fills one table of a custom dump; raises `ProgramError`."""
     return _converted(programs, dump, ("--data-only", f"--table={table}", "--file=-"))
 
@@ -76,10 +76,10 @@ def decode(programs: Programs, dump: BinaryIO) -> None:
         shutil.copyfileobj(dump, running.stdin, COPY_BYTES)
 
 
-def _converted(programs: Programs, dump: BinaryIO, arguments: tuple[str, ...]) -> str:
+def _converted(programs: Programs, dump: BinaryIO, arguments: tuple[str, ...]) -> bytes:
     """Feed a dump to pg_restore, which may stop reading as soon as it knows enough."""
     command = Command(programs.path("pg_restore"), arguments)
-    return process.converted(command, dump).decode("utf-8", "surrogateescape")
+    return process.converted(command, dump)
 
 
 def load(

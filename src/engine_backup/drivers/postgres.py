@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name
 from psycopg2.extensions import make_dsn
 
@@ -195,14 +196,18 @@ def snapshot(credentials: Credentials) -> Iterator[tuple[Connection, SnapshotFac
     """Hold one consistent view of a database while the block lasts, exported for pg_dump.
 
     The transaction is READ ONLY and REPEATABLE READ and never times out while idle (PostgreSQL
-    manual, 9.28.5). Raises `LoginError`.
+    manual, 9.28.5). Raises `LoginError`, and `EngineBackupError` when the view was lost before the end.
     """
     with closing(connect(credentials)) as connection:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with connection.cursor() as cursor:
             cursor.execute("SET idle_in_transaction_session_timeout = 0")
         yield connection, _snapshot_facts(connection)
-        value(connection, "SELECT 1")
+        try:
+            value(connection, "SELECT 1")
+        except psycopg2.Error as error:
+            message = f"the snapshot of database '{credentials.database}' was lost while it was being saved"
+            raise EngineBackupError(message, "look into the database server's log") from error
 
 
 def _snapshot_facts(connection: Connection) -> SnapshotFacts:
@@ -238,3 +243,17 @@ GRANTED_ROLES = """
        AND (d.dbid = b.oid OR (d.classid = 'pg_catalog.pg_database'::regclass AND d.objid = b.oid))
      ORDER BY 1
 """
+
+
+def create_extensions(connection: Connection, names: tuple[str, ...]) -> None:
+    """Create extensions that the role may create; raises psycopg2's errors."""
+    with connection.cursor() as cursor:
+        for name in names:
+            cursor.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(name)))
+
+
+def drop_extensions(connection: Connection, names: tuple[str, ...]) -> None:
+    """Drop extensions that `create_extensions` made."""
+    with connection.cursor() as cursor:
+        for name in names:
+            cursor.execute(sql.SQL("DROP EXTENSION IF EXISTS {}").format(sql.Identifier(name)))

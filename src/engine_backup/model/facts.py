@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
+from engine_backup.model.archive import DumpMember, FileEntry
 from engine_backup.model.components import Component
 from engine_backup.model.errors import Problem
 from engine_backup.model.secret import Secret
@@ -26,6 +29,14 @@ class Credentials:
     def address(self) -> str:
         """`host:port/database`, for people."""
         return f"{self.host}:{self.port}/{self.database}"
+
+
+class Origin(Enum):
+    """Where the credentials of a database to load into come from."""
+
+    OPTIONS = "the command line"
+    ARCHIVE = "the archive"
+    MACHINE = "this machine's configuration"
 
 
 @dataclass(frozen=True)
@@ -109,3 +120,70 @@ class BackupFacts:
     single_files: tuple[FileFacts, ...]
     warnings: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class DumpFacts:
+    """What the dump of one component says of itself; `kept` is the list that `pg_restore -L` takes.
+
+    `foreign_grants`: some grants were made by others than the owner.
+    `source_major` is the major version of the server it came from, `programs_major` of the
+    pg_dump that wrote it (0: not told). `unpacked_size` in bytes, None when only unpacking would tell.
+    """
+
+    member: DumpMember
+    kept: str = ""
+    left_out: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
+    grantees: tuple[str, ...] = ()
+    foreign_grants: bool = False
+    source_major: int = 0
+    programs_major: int = 0
+    unpacked_size: int | None = None
+
+
+@dataclass(frozen=True)
+class ArchiveFacts:
+    """What an archive holds, as far as a plan needs it; all of it hostile until checked.
+
+    `credentials` by component name, as the conf files inside the archive say.
+    """
+
+    generation: str
+    version: str
+    os_version: str
+    fqdn: str
+    has_files: bool
+    apache_configured: bool
+    entries: tuple[FileEntry, ...]
+    dumps: Mapping[str, DumpFacts]
+    credentials: Mapping[str, Credentials]
+
+
+@dataclass(frozen=True)
+class TargetDatabase:
+    """A database to load into, and what was found there; `origin` is where the credentials come from."""
+
+    component: Component
+    credentials: Credentials | None
+    origin: Origin
+    state: DatabaseState | None = None
+    error: Problem | None = None
+
+
+@dataclass(frozen=True)
+class RestoreFacts:
+    """Everything that was looked at before a restore is planned.
+
+    `running` are services that run here and must not: (name for people, unit).
+    `place_problems` are targets of files that cannot be written.
+    `existing_files` are conf files of this machine that credentials could be rewritten in.
+    """
+
+    host: HostFacts
+    archive: ArchiveFacts
+    targets: tuple[TargetDatabase, ...]
+    running: tuple[tuple[str, str], ...] = ()
+    place_problems: tuple[str, ...] = ()
+    existing_files: frozenset[str] = frozenset()
+    free_space: int = 0

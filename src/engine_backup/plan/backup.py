@@ -86,6 +86,12 @@ def _dump_step(facts: DatabaseFacts, request: BackupRequest, preset: Preset) -> 
     return DumpDatabase(facts.component, facts.credentials, _encoding(facts.component, request, preset))
 
 
+def encoding_of(component: Component, request: BackupRequest, facts: BackupFacts) -> Encoding:
+    """Return how a database is written, or would be if it were there."""
+    preset, _ = _preset(request, facts)
+    return _encoding(component, request, preset)
+
+
 def _encoding(component: Component, request: BackupRequest, preset: Preset) -> Encoding:
     wish = request.dumps.get(component.name, DumpWish())
     return encoding(preset, wish.dump_format, wish.compressor)

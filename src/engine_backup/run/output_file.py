@@ -61,7 +61,9 @@ def _open(path: Path) -> BinaryIO:
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
-        raise EngineBackupError(f"Cannot create '{path}': {error.strerror}", "choose another --file=FILE") from error
+        raise EngineBackupError(
+            f"Cannot create '{path}': {error.strerror}", "choose another --file=FILE"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(descriptor, 0)

@@ -1,0 +1,237 @@
+"""What a restore will do: from the request, the archive and the machine to ordered steps, or to problems.
+
+Everything knowable is looked at before, so a plan names all its problems at
+once. Databases are loaded first and files are put in their places last: what
+can fail comes before what others see.
+"""
+
+from __future__ import annotations
+
+from engine_backup.model.components import BY_NAME, COMPONENTS, FILES, AfterLoad, Component, Kind, in_scope
+from engine_backup.model.errors import ExitStatus, Problem
+from engine_backup.model.facts import (
+    ArchiveFacts,
+    Credentials,
+    DumpFacts,
+    Origin,
+    RestoreFacts,
+    TargetDatabase,
+)
+from engine_backup.model.paths import SAVED_PATHS
+from engine_backup.model.presets import CUSTOM
+from engine_backup.model.requests import RestoreRequest
+from engine_backup.model.steps import (
+    ApplyFixes,
+    CreateExtensions,
+    LoadDump,
+    PlaceFiles,
+    PlaceSqlite,
+    Plan,
+    RewriteCredentials,
+    StageFiles,
+)
+from engine_backup.plan import database_checks
+from engine_backup.plan.compatibility import accepts
+from engine_backup.plan.file_selection import Selection, select
+
+PERMISSIONS_QUESTION = Problem(
+    "Please pass one of --restore-permissions or --no-restore-permissions"
+    " when restoring a backup with a custom dump format",
+    "add --restore-permissions to bring back what was granted to other roles",
+)
+
+
+def restored_components(request: RestoreRequest, archive: ArchiveFacts) -> tuple[Component, ...]:
+    """Return what is asked for and is in the archive, in the table's order.
+
+    A component that no release writes any more is restored only when its scope is named.
+    """
+    present = set(archive.dumps) | ({FILES.name} if archive.has_files else set())
+    return tuple(c for c in COMPONENTS if c.name in present and _is_wanted(c, request.surroundings.scopes))
+
+
+def _is_wanted(component: Component, scopes: tuple[str, ...]) -> bool:
+    return component.scope in scopes or (component.written and in_scope(component, scopes))
+
+
+def choose_files(request: RestoreRequest, archive: ArchiveFacts, os_version: str) -> Selection:
+    """Decide about every archived path; nothing is chosen when files are out of scope."""
+    wanted = FILES in restored_components(request, archive)
+    os_changed = archive.apache_configured and archive.os_version != os_version
+    entries = archive.entries if wanted else ()
+    return select(entries, SAVED_PATHS, request.include_paths, request.allow_paths, os_changed)
+
+
+def choose_credentials(
+    component: Component, request: RestoreRequest, archive: ArchiveFacts, local: Credentials | None
+) -> TargetDatabase:
+    """Decide which log-in loads a database: options, then the conf files that will be in force afterwards."""
+    if component.name in request.changed:
+        return TargetDatabase(component, request.changed[component.name], Origin.OPTIONS)
+    archived = archive.credentials.get(component.name)
+    if archived is not None and FILES in restored_components(request, archive):
+        return TargetDatabase(component, archived, Origin.ARCHIVE)
+    return TargetDatabase(component, local, Origin.MACHINE)
+
+
+def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Selection) -> Plan:
+    """Return the plan."""
+    components = restored_components(request, facts.archive)
+    permissions = bool(request.permissions)
+    return Plan(
+        steps=(
+            *((StageFiles(selection.restore),) if selection.restore else ()),
+            *(step for t in facts.targets for step in _database_steps(t, request, facts, permissions)),
+            *((PlaceFiles(selection.restore),) if selection.restore else ()),
+            *(PlaceSqlite(c) for c in components if c.kind is Kind.SQLITE),
+            *(
+                RewriteCredentials(BY_NAME[name], credentials)
+                for name, credentials in request.changed.items()
+            ),
+        ),
+        notes=_notes(facts, selection),
+        warnings=(*request.surroundings.warnings, *_warnings(request, facts, selection, components)),
+        problems=_problems(request, facts, selection, components),
+    )
+
+
+def _database_steps(
+    target: TargetDatabase, request: RestoreRequest, facts: RestoreFacts, permissions: bool
+) -> list[object]:
+    component, credentials = target.component, target.credentials
+    if credentials is None:
+        return []
+    dump = facts.archive.dumps[component.name]
+    steps: list[object] = []
+    missing = database_checks.missing_extensions(dump, target)
+    if missing:
+        steps.append(CreateExtensions(component, credentials, missing))
+    jobs = request.restore_jobs.get(component.name, 1)
+    unpacked = jobs > 1 and dump.member.dump_format == CUSTOM and _fits(dump, facts.free_space)
+    steps.append(LoadDump(component, credentials, permissions, jobs, unpacked))
+    if component.after_load is not AfterLoad.NOTHING and not request.keep_temporary_data:
+        steps.append(ApplyFixes(component, credentials, component.after_load))
+    return steps
+
+
+def _fits(dump: DumpFacts, free_space: int) -> bool:
+    """Whether an unpacked dump fits into the temporary directory (of unknown size: 20 times its packed one)."""
+    size = dump.member.size * 20 if dump.unpacked_size is None else dump.unpacked_size
+    if not dump.member.compressor:
+        size = dump.member.size
+    return size < free_space
+
+
+def _notes(facts: RestoreFacts, selection: Selection) -> tuple[str, ...]:
+    notes = [
+        f"connects to {t.credentials.address} as {t.credentials.user} ({t.origin.value})"
+        for t in facts.targets
+        if t.credentials
+    ]
+    notes += [f"not restored: {_shown(path)}: {reason}" for path, reason in selection.excluded]
+    for name, dump in facts.archive.dumps.items():
+        notes += [f"{BY_NAME[name].label} dump: not loaded: {line}" for line in dump.left_out]
+    return tuple(notes)
+
+
+def _shown(path: bytes) -> str:
+    return "/" + path.decode("utf-8", "backslashreplace")
+
+
+def _warnings(
+    request: RestoreRequest, facts: RestoreFacts, selection: Selection, components: tuple[Component, ...]
+) -> list[str]:
+    archive = facts.archive
+    warnings = [
+        f"not restored: {_shown(path)}; restore it with {option}"
+        for path, option in (*selection.unknown, *selection.refused)
+    ]
+    if archive.os_version != facts.host.os_version:
+        warnings.append(
+            f"the backup was made on {archive.os_version}, this machine is {facts.host.os_version}"
+        )
+    for name in archive.dumps:
+        component = BY_NAME[name]
+        if not component.written and component not in components:
+            warnings.append(
+                f"A {component.label} dump was found inside the backup. The product has no {component.label}"
+                f" any more; it is restored only with --scope={component.scope}"
+            )
+    if {"cinderlib", "managedblock"} <= set(archive.dumps):
+        warnings.append("both Cinderlib and Managed Block dumps found in the backup file")
+    return warnings
+
+
+def _problems(
+    request: RestoreRequest, facts: RestoreFacts, selection: Selection, components: tuple[Component, ...]
+) -> tuple[Problem, ...]:
+    problems = [
+        *_version_problems(facts),
+        *_unfinished_options(request),
+        *(
+            Problem(f"{what} service is active - can not restore backup", f"stop it: systemctl stop {unit}")
+            for what, unit in facts.running
+        ),
+    ]
+    if not components:
+        problems.append(_nothing(request))
+    for target in facts.targets:
+        problems += database_checks.problems(target, facts, request)
+    if request.permissions is None and any(_asks_about_permissions(t, facts.archive) for t in facts.targets):
+        problems.append(PERMISSIONS_QUESTION)
+    problems += [
+        Problem(text, "move it away, or leave files out of the scope") for text in facts.place_problems
+    ]
+    problems += _rewriting_problems(request, facts, selection)
+    return tuple(problems)
+
+
+def _version_problems(facts: RestoreFacts) -> list[Problem]:
+    installed = facts.host.product_version
+    if installed is None:
+        hint = "name it with --product-version=X.Y.Z, e.g. 4.5.7"
+        return [Problem("the installed product version is unknown", hint)]
+    verdict = accepts(installed, facts.archive.version)
+    if verdict.accepted:
+        return []
+    return [Problem(verdict.message, verdict.reason, ExitStatus.INCOMPATIBLE_ARCHIVE)]
+
+
+def _unfinished_options(request: RestoreRequest) -> list[Problem]:
+    problems = []
+    if request.provision or request.provision_all:
+        problems.append(
+            Problem(
+                "this version does not provision databases yet",
+                "create each role and database first (README, 'Restore'), and leave --provision-* out",
+            )
+        )
+    if request.he_remove_storage_vm or request.he_remove_hosts:
+        problems.append(
+            Problem(
+                "this version does not clean hosted-engine objects yet",
+                "leave --he-remove-* out; 'hosted-engine --deploy --restore-from-file' does not use them",
+            )
+        )
+    return problems
+
+
+def _nothing(request: RestoreRequest) -> Problem:
+    return Problem(
+        f"nothing to restore: the archive has nothing of scope {', '.join(request.surroundings.scopes)}",
+        "leave --scope out to restore everything there is",
+    )
+
+
+def _asks_about_permissions(target: TargetDatabase, archive: ArchiveFacts) -> bool:
+    return archive.dumps[target.component.name].member.dump_format == CUSTOM
+
+
+def _rewriting_problems(request: RestoreRequest, facts: RestoreFacts, selection: Selection) -> list[Problem]:
+    """The conf file of each component with changed credentials must exist, restored or already there."""
+    restored = {"/" + entry.path.decode("utf-8", "surrogateescape") for entry in selection.restore}
+    return [
+        Problem(f"Can not find {BY_NAME[name].conf_file}", "restore files too, or run engine-setup first")
+        for name in request.changed
+        if BY_NAME[name].conf_file not in restored | facts.existing_files
+    ]

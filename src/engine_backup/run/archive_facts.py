@@ -1,0 +1,107 @@
+"""Looking into an archive before a restore is planned; every dump is read far enough to plan its load."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import BinaryIO, cast
+
+from engine_backup.drivers import compression, config_files, dumps, otopi_answers, postgres_programs
+from engine_backup.drivers.archive_reader import Archive
+from engine_backup.drivers.plain_dump import Statement, split
+from engine_backup.drivers.postgres_programs import Programs
+from engine_backup.model.archive import DumpMember
+from engine_backup.model.components import BY_NAME, DATABASES, Kind
+from engine_backup.model.facts import ArchiveFacts, Credentials, DumpFacts
+from engine_backup.model.presets import CUSTOM
+from engine_backup.plan import load_rules
+from engine_backup.plan.grants import grantees, has_foreign_grants
+
+APACHE_CONFIGURED = "OVESETUP_APACHE/configured"
+
+
+def open_dump(archive: Archive, member: DumpMember) -> BinaryIO:
+    """Return a dump as pg_dump or SQLite wrote it, its compressor taken off."""
+    stored = archive.open_member(member.member)
+    return compression.open_reader(stored, member.compressor, f"{archive.path}: {member.member}")
+
+
+def observe_archive(archive: Archive, programs: tuple[Programs, ...]) -> ArchiveFacts:
+    """Return what a plan needs to know; raises `EngineBackupError` for what is damaged or hostile."""
+    files = archive.read_files(config_files.is_wanted) if archive.files_kind else {}
+    texts = {"/" + os.fsdecode(path): content for path, content in files.items()}
+    configuration = config_files.load(texts)
+    return ArchiveFacts(
+        generation=archive.generation.value,
+        version=archive.version,
+        os_version=archive.os_version,
+        fqdn=configuration.get("ENGINE_FQDN"),
+        has_files=archive.files_kind is not None,
+        apache_configured=bool(otopi_answers.load(texts).boolean(APACHE_CONFIGURED)),
+        entries=tuple(archive.file_entries()) if archive.files_kind else (),
+        dumps={name: observe_dump(archive, member, programs) for name, member in archive.dumps.items()},
+        credentials=_credentials(configuration),
+    )
+
+
+def _credentials(configuration: config_files.Configuration) -> dict[str, Credentials]:
+    found = {c.name: config_files.credentials(configuration, c) for c in DATABASES}
+    return {name: credentials for name, credentials in found.items() if credentials is not None}
+
+
+def observe_dump(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]) -> DumpFacts:
+    """Return what one dump says of itself. A plain one is read to its end, so that hostile lines are found."""
+    if BY_NAME[member.component_name].kind is not Kind.POSTGRES:
+        return DumpFacts(member)
+    if member.dump_format == CUSTOM:
+        return _custom(archive, member, programs)
+    return _plain(archive, member)
+
+
+def _custom(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]) -> DumpFacts:
+    newest = postgres_programs.for_restore(programs[0].major if programs else 0, programs)
+    with open_dump(archive, member) as stream:
+        contents = load_rules.parse_toc(dumps.contents(newest, stream))
+    grants = _statements_with_grants(archive, member, newest) if contents.has_grants else []
+    return DumpFacts(
+        member,
+        kept=load_rules.kept_list(contents.entries),
+        left_out=load_rules.left_out(contents.entries),
+        extensions=load_rules.needed_extensions(contents.entries),
+        grantees=grantees(grants),
+        foreign_grants=has_foreign_grants(grants),
+        unpacked_size=_raw_size(archive, member),
+    )
+
+
+def _statements_with_grants(archive: Archive, member: DumpMember, programs: Programs) -> list[str]:
+    with open_dump(archive, member) as stream:
+        text = io.BytesIO(dumps.schema(programs, stream))
+    items = split(text, f"{archive.path}: {member.member}")
+    return [item.text.decode("utf-8", "surrogateescape") for item in items if isinstance(item, Statement)]
+
+
+def _plain(archive: Archive, member: DumpMember) -> DumpFacts:
+    left_out, extensions, size = [], [], 0
+    with open_dump(archive, member) as stream:
+        for item in split(stream, f"{archive.path}: {member.member}"):
+            if isinstance(item, Statement):
+                statement = item.text.decode("utf-8", "surrogateescape")
+                decision = load_rules.decide_statement(statement, permissions=False)
+                extensions += load_rules.extensions_of(statement)
+                if not decision.load:
+                    left_out.append(f"line {item.line_number}: {decision.reason}")
+    return DumpFacts(
+        member, left_out=tuple(left_out), extensions=tuple(extensions), unpacked_size=size or None
+    )
+
+
+def _raw_size(archive: Archive, member: DumpMember) -> int | None:
+    """Return the dump's unpacked size as our manifest tells it; only space is planned with it."""
+    listed = (archive.manifest or {}).get("members")
+    rows = cast("list[object]", listed) if isinstance(listed, list) else []
+    for row in rows:
+        if isinstance(row, dict) and row.get("name") == member.member:
+            size = row.get("raw_size")
+            return size if isinstance(size, int) and size >= 0 else None
+    return None

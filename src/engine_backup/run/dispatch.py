@@ -1,0 +1,92 @@
+"""From a request to the run that serves it, with the log open and foreseen failures named."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from engine_backup.drivers.run_log import open_log
+from engine_backup.model.errors import EngineBackupError, ExitStatus
+from engine_backup.model.options import BACKUP, RESTORE, VERIFY
+from engine_backup.model.requests import BackupRequest, DemoRequest, Request, RestoreRequest, VerifyRequest
+from engine_backup.run.reporting import Console, Reporter
+
+DEFAULT_LOG_DIRECTORY = Path("var/log/ovirt-engine-backup")
+LOW_SPACE_BYTES = 10_000 << 10
+
+MODES: dict[type, str] = {BackupRequest: BACKUP, RestoreRequest: RESTORE, VerifyRequest: VERIFY}
+
+
+def perform(request: Request, console: Console) -> ExitStatus:
+    """Do what is asked; raises `EngineBackupError` for every failure that is foreseen."""
+    if isinstance(request, DemoRequest):
+        from engine_backup.run.demo import demonstrate
+
+        return demonstrate(request, console)
+    surroundings = request.surroundings
+    with open_log(surroundings.log, surroundings.root / DEFAULT_LOG_DIRECTORY) as log:
+        reporter = Reporter(console, log)
+        try:
+            _head(request, reporter)
+            return _run(request, reporter)
+        except OSError as error:
+            failure = _describe(error, request)
+            log.fatal(failure.message)
+            raise failure from error
+        except EngineBackupError as error:
+            log.fatal(error.message)
+            _log_program_output(error, reporter)
+            raise
+
+
+def _head(request: BackupRequest | RestoreRequest | VerifyRequest, reporter: Reporter) -> None:
+    """Print the lines that callers look for (contract K4)."""
+    surroundings = request.surroundings
+    mode, scopes = MODES[type(request)], surroundings.scopes
+    reporter.note(f"Start of engine-backup mode {mode} scope {','.join(scopes)} file {request.file}")
+    reporter.say(f"Start of engine-backup with mode '{mode}'")
+    reporter.say(f"scope: {','.join(scopes)}")
+    reporter.say(f"archive file: {request.file}")
+    reporter.say(f"log file: {surroundings.log}")
+
+
+def _run(request: BackupRequest | RestoreRequest | VerifyRequest, reporter: Reporter) -> ExitStatus:
+    if isinstance(request, BackupRequest):
+        from engine_backup.run.backup import back_up
+
+        return back_up(request, reporter)
+    if isinstance(request, RestoreRequest):
+        from engine_backup.run.restore import restore
+
+        return restore(request, reporter)
+    from engine_backup.run.verify import verify
+
+    return verify(request, reporter)
+
+
+def _log_program_output(error: BaseException | None, reporter: Reporter) -> None:
+    """Put what failed programs said into the log, whole."""
+    while error is not None:
+        reporter.log.raw(getattr(error, "error_output", ""))
+        error = error.__cause__
+
+
+def _describe(error: OSError, request: BackupRequest | RestoreRequest | VerifyRequest) -> EngineBackupError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _no_space(request)
+    place = f": {os.fsdecode(error.filename)}" if error.filename else ""
+    return EngineBackupError(f"{error.strerror or error}{place}", f"see the log {request.surroundings.log}")
+
+
+def _no_space(request: BackupRequest | RestoreRequest | VerifyRequest) -> EngineBackupError:
+    """Name the file system that is full: that of the archive, or the temporary one."""
+    places = (request.file.parent, request.surroundings.tmpdir, request.surroundings.root)
+    free = {place: shutil.disk_usage(place).free for place in places if place.exists()}
+    fullest = min(free, key=lambda place: free[place])
+    if free[fullest] >= LOW_SPACE_BYTES:
+        # What filled the disk is cleaned up by now; the archive is the usual culprit.
+        fullest = request.file.parent
+    message = f"no space left on the file system of {fullest} (free now: {free[fullest] >> 10} KiB)"
+    return EngineBackupError(message, "make room there, or choose another place with --file or --tmpdir")

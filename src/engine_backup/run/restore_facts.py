@@ -1,0 +1,76 @@
+"""Looking at the machine before a restore is planned; nothing is changed."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from engine_backup.drivers import config_files, file_placing, host, otopi_answers, postgres, postgres_programs
+from engine_backup.drivers.postgres_programs import Programs
+from engine_backup.model.components import DATABASES, Kind
+from engine_backup.model.errors import EngineBackupError, Problem
+from engine_backup.model.facts import ArchiveFacts, HostFacts, RestoreFacts, TargetDatabase
+from engine_backup.model.requests import RestoreRequest
+from engine_backup.plan.database_checks import may_connect
+from engine_backup.plan.file_selection import Selection
+from engine_backup.plan.restore import choose_credentials, choose_files, restored_components
+from engine_backup.run.backup_facts import host_facts
+
+
+def observe(
+    request: RestoreRequest, archive: ArchiveFacts, programs: tuple[Programs, ...], workspace: Path
+) -> tuple[RestoreFacts, Selection]:
+    """Return what was found, and the decision about files that some of it depends on.
+
+    Logs in to each database that would be loaded, but never to a remote one
+    that only the archive names.
+    """
+    root = request.surroundings.root
+    configuration = config_files.load(root)
+    machine = host_facts(request.surroundings, configuration, otopi_answers.load(root))
+    selection = choose_files(request, archive, machine.os_version)
+    targets = []
+    for component in restored_components(request, archive):
+        if component.kind is Kind.POSTGRES:
+            local = config_files.credentials(configuration, component)
+            target = choose_credentials(component, request, archive, local)
+            targets.append(_looked_at(target, request, archive, machine, programs))
+    facts = RestoreFacts(
+        host=machine,
+        archive=archive,
+        targets=tuple(targets),
+        running=_running(configuration, root),
+        place_problems=tuple(file_placing.check_places(root, selection.restore)),
+        existing_files=frozenset(
+            path for c in DATABASES for path in (c.conf_file,) if path and (root / path.lstrip("/")).is_file()
+        ),
+        free_space=shutil.disk_usage(workspace).free,
+    )
+    return facts, selection
+
+
+def _running(configuration: config_files.Configuration, root: Path) -> tuple[tuple[str, str], ...]:
+    running = []
+    if host.engine_running(configuration, root):
+        running.append(("Engine", "ovirt-engine"))
+    if host.dwh_running(root):
+        running.append(("DWH", "ovirt-engine-dwhd"))
+    return tuple(running)
+
+
+def _looked_at(
+    target: TargetDatabase,
+    request: RestoreRequest,
+    archive: ArchiveFacts,
+    machine: HostFacts,
+    programs: tuple[Programs, ...],
+) -> TargetDatabase:
+    if target.credentials is None or not may_connect(target, archive, machine, request):
+        return target
+    try:
+        postgres_programs.for_restore(archive.dumps[target.component.name].programs_major, programs)
+        with postgres.session(target.credentials) as connection:
+            return replace(target, state=postgres.observe(connection))
+    except EngineBackupError as error:
+        return replace(target, error=Problem(error.message, error.hint))

@@ -1,0 +1,187 @@
+"""One handler for each kind of step of a restore; what changes the machine says first how to take it back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine_backup.drivers import (
+    credentials_rewriting,
+    dumps,
+    emptying,
+    engine_fixes,
+    file_placing,
+    file_tree,
+    plain_loading,
+    postgres,
+    postgres_programs,
+    sqlite,
+)
+from engine_backup.model.archive import EntryType, FileEntry
+from engine_backup.model.errors import EngineBackupError, ProgramError
+from engine_backup.model.facts import DumpFacts
+from engine_backup.model.presets import CUSTOM
+from engine_backup.model.steps import (
+    ApplyFixes,
+    CreateExtensions,
+    LoadDump,
+    PlaceFiles,
+    PlaceSqlite,
+    RewriteCredentials,
+    StageFiles,
+)
+from engine_backup.plan.load_rules import decide_statement
+from engine_backup.run.archive_facts import open_dump
+
+if TYPE_CHECKING:
+    from engine_backup.run.restore import RestoreRun
+
+STAGED_FILES = "files"
+CHUNK = 1 << 20
+
+
+def stage_files(step: StageFiles, run: RestoreRun) -> None:
+    """Unpack the chosen files on the file system of the root, where nobody else can look."""
+    with run.archive.open_files_tar() as tar:
+        file_tree.stage(tar, run.staging / STAGED_FILES, step.entries, run.facts.archive.entries)
+
+
+def create_extensions(step: CreateExtensions, run: RestoreRun) -> None:
+    """Create extensions as the role that will own the database's content."""
+    run.undo.add(f"extensions in {step.credentials.address}", lambda: _drop_extensions(step))
+    with postgres.session(step.credentials) as connection:
+        postgres.create_extensions(connection, step.names)
+
+
+def _drop_extensions(step: CreateExtensions) -> None:
+    with postgres.session(step.credentials) as connection:
+        postgres.drop_extensions(connection, step.names)
+
+
+def load_dump(step: LoadDump, run: RestoreRun) -> None:
+    """Load one dump; on any later failure the database is emptied again."""
+    credentials = step.credentials
+    run.reporter.say(f"- {step.component.label} database '{credentials.database}'")
+    run.undo.add(
+        f"emptying the {step.component.label} database '{credentials.database}'",
+        lambda: emptying.empty(credentials),
+    )
+    dump = run.facts.archive.dumps[step.component.name]
+    try:
+        if dump.member.dump_format == CUSTOM:
+            _load_custom(step, dump, run)
+        else:
+            _load_plain(step, dump, run)
+    except ProgramError as error:
+        message = f"Errors while restoring database {credentials.database}: {error.message}"
+        raise EngineBackupError(message, f"see the log {run.request.surroundings.log}") from error
+
+
+def _load_custom(step: LoadDump, dump: DumpFacts, run: RestoreRun) -> None:
+    programs = postgres_programs.for_restore(dump.programs_major, run.programs)
+    list_file = run.workspace / f"{step.component.name}.list"
+    list_file.write_text(dump.kept, encoding="utf-8", errors="surrogateescape")
+    with open_dump(run.archive, dump.member) as stream:
+        if not step.unpacked:
+            arguments = dumps.load_arguments(list_file, step.permissions)
+            dumps.load(programs, step.credentials, arguments, stream, run.workspace)
+            return
+        unpacked = run.workspace / f"{step.component.name}.dump"
+        with unpacked.open("xb") as target:
+            shutil.copyfileobj(stream, target, CHUNK)
+    arguments = dumps.load_arguments(list_file, step.permissions, step.jobs, unpacked)
+    dumps.load(programs, step.credentials, arguments, None, run.workspace)
+    unpacked.unlink()
+
+
+def _load_plain(step: LoadDump, dump: DumpFacts, run: RestoreRun) -> None:
+    with open_dump(run.archive, dump.member) as stream:
+        plain_loading.load(
+            step.credentials,
+            stream,
+            f"{run.archive.path}: {dump.member.member}",
+            lambda statement: decide_statement(statement, step.permissions).load,
+        )
+
+
+def apply_fixes(step: ApplyFixes, run: RestoreRun) -> None:
+    """Correct the loaded database."""
+    engine_fixes.apply(step.which, step.credentials, run.reporter.say)
+
+
+def place_files(step: PlaceFiles, run: RestoreRun) -> None:
+    """Move the staged files to their places."""
+    run.reporter.say("- Files")
+    _place(step.entries, run.staging / STAGED_FILES, run)
+
+
+def _place(entries: tuple[FileEntry, ...], staged: Path, run: RestoreRun) -> None:
+    run.undo.add("files", run.kept.restore)
+    placing = file_placing.Placing(staged, run.request.surroundings.root, before=run.kept.before)
+    report = file_placing.place(staged, run.request.surroundings.root, entries, placing)
+    run.reporter.note(f"placed {report.placed} files and directories")
+    for name in report.set_id_dropped:
+        run.reporter.warn(f"/{os.fsdecode(name)}: setuid or setgid bit not restored")
+    if report.owners_not_set:
+        count, first = len(report.owners_not_set), os.fsdecode(report.owners_not_set[0])
+        run.reporter.warn(f"the owner of {count} files could not be set, the first is /{first}: not root")
+        for name in report.owners_not_set:
+            run.reporter.note(f"owner not set: /{os.fsdecode(name)}")
+
+
+def place_sqlite(step: PlaceSqlite, run: RestoreRun) -> None:
+    """Put a SQLite database in its place, and take away what SQLite keeps beside the old one."""
+    component = step.component
+    run.reporter.say(f"- {component.label} database '{component.path}'")
+    member = run.archive.members[component.member]
+    staged = run.staging / component.name
+    staged.mkdir(mode=0o700)
+    with run.archive.open_member(component.member) as stream, (staged / "database").open("xb") as target:
+        shutil.copyfileobj(stream, target, CHUNK)
+    sqlite.check(staged / "database", f"{run.archive.path}: {component.member}")
+    name = os.fsencode(component.path.lstrip("/"))
+    file = replace(member.entry, path=name, stored_name=b"database")
+    _place((*_missing_parent(file, run), file), staged, run)
+    root = run.request.surroundings.root
+    for companion in sqlite.COMPANIONS:
+        stale = root / (component.path.lstrip("/") + companion)
+        if stale.is_file():
+            run.kept.before(name + companion.encode())
+            stale.unlink()
+
+
+def _missing_parent(file: FileEntry, run: RestoreRun) -> tuple[FileEntry, ...]:
+    """Return the file's directory when it is to be made, closed to others (reference 9.5)."""
+    parent = os.path.dirname(file.path)
+    if (run.request.surroundings.root / os.fsdecode(parent)).is_dir():
+        return ()
+    return (replace(file, path=parent, type=EntryType.DIRECTORY, mode=0o750, stored_name=b"", size=0),)
+
+
+def rewrite_credentials(step: RewriteCredentials, run: RestoreRun) -> None:
+    """Write changed credentials into conf files, keeping a copy of each."""
+    root = run.request.surroundings.root
+    when = datetime.now()
+    run.undo.add("rewritten conf files", run.kept.restore)
+    for file in step.component.rewritten_files:
+        name = file.lstrip("/")
+        for changing in (name, str(credentials_rewriting.copy_path(Path(name), when))):
+            run.kept.before(os.fsencode(changing))
+    for path in credentials_rewriting.rewrite(root, step.component, step.credentials, when):
+        run.reporter.say(f"Rewriting {path}")
+
+
+HANDLERS: dict[type, Callable[[Any, RestoreRun], None]] = {
+    StageFiles: stage_files,
+    CreateExtensions: create_extensions,
+    LoadDump: load_dump,
+    ApplyFixes: apply_fixes,
+    PlaceFiles: place_files,
+    PlaceSqlite: place_sqlite,
+    RewriteCredentials: rewrite_credentials,
+}
