@@ -1,0 +1,35 @@
+# make demo    see the tool at work on an invented engine; sets up everything itself
+# make test    run the tests          (ARGS="-k restore" to choose, WORKERS=0 for one process)
+# make lint    look at style and types
+# make clean   remove what the others made
+#
+# Everything runs in .environment/, which is made on first use (PYTHON=... to choose the Python).
+
+ARGS =
+WORKERS = 2
+IN = .environment/bin/
+PREPARE = python=$$(sh scripts/choose-python.sh) && "$$python" scripts/bootstrap.py
+
+.PHONY: help demo test lint environment clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+demo:
+	@$(PREPARE) demo
+	@$(IN)engine-backup demo $(ARGS)
+
+environment:
+	@$(PREPARE) development
+
+test: environment
+	$(IN)python -m pytest -n $(WORKERS) $(ARGS)
+
+lint: environment
+	$(IN)ruff check src tests scripts
+	$(IN)ruff format --check src tests scripts
+	$(IN)mypy
+
+clean:
+	rm -rf .environment build dist .mypy_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
