@@ -7,6 +7,7 @@ from engine_backup.model.facts import Credentials
 
 # The server itself names and quotes each object (pg_identify_object); schemas go first, with their content.
 # fmt: off
+# ruff: noqa: S608 - both parts are fixed texts of ours
 EMPTY = (
     """
     DO $$
@@ -27,7 +28,7 @@ EMPTY = (
     END;
     $$
     """
-)  # noqa: S608 - both parts are fixed texts of ours
+)
 # fmt: on
 UNLINK_LARGE_OBJECTS = "SELECT pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata"
 

@@ -26,6 +26,19 @@ TEMPORARY_TABLES = (
     "step",
 )
 
+# What hangs on them by foreign keys, in one release or another.
+DEPENDENT_TABLES = (
+    "command_assoc_entities",
+    "image_transfers",
+    "job_subject_entity",
+    "step_subject_entity",
+    "vm_backups",
+)
+CORRECTED_TABLES = ("vdc_options", "dwh_history_timekeeping", "vm_dynamic")
+CHANGED_TABLES: frozenset[str] = frozenset(
+    f"public.{name}" for name in (*TEMPORARY_TABLES, *DEPENDENT_TABLES, *CORRECTED_TABLES)
+)
+
 
 @dataclass(frozen=True)
 class Fix:

@@ -218,17 +218,17 @@ def _judge(command: Command, status: int, errors: str, size: int) -> SaveReport:
 
 
 def stage(
-    tar_stream: BinaryIO, directory: Path, selected: Iterable[FileEntry], archived: Iterable[FileEntry]
+    tar_stream: BinaryIO, directory: Path, selected: Sequence[FileEntry], archived: Iterable[FileEntry] = ()
 ) -> None:
     """Unpack the selected entries of a tar into `directory`, which is created here, private.
 
     Each lands under its `stored_name`. Directories are made on the way only: their mode,
     owner and time are in the entries, and `file_placing` applies them. `archived` are all
-    entries of the archive: what a selected hard link points to is unpacked with it.
+    entries of the archive, so that what a selected hard link points to is unpacked with it.
     Owners are left to `file_placing`, too. Raises `ProgramError` when GNU tar fails.
     """
     directory.mkdir(mode=0o700)
-    names = _names_to_stage(selected, {entry.path: entry for entry in archived})
+    names = _names_to_stage(selected, {entry.path: entry for entry in (*archived, *selected)})
     if not names:
         return
     with tempfile.NamedTemporaryFile() as listing:

@@ -10,7 +10,8 @@ import re
 
 from engine_backup.model.errors import DamagedArchiveError
 
-_LINE = re.compile(rb"(\\?)([0-9a-fA-F]+) [ *](.+)", re.DOTALL)
+# Lower case only, as coreutils writes: one bit makes a letter upper case.
+_LINE = re.compile(rb"(\\?)([0-9a-f]+) [ *](.+)", re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.?)", re.DOTALL)
 _MEANINGS = {b"\\": b"\\", b"n": b"\n", b"r": b"\r"}
 _DIGITS = {"md5": 32, "sha256": 64}
@@ -48,7 +49,7 @@ def _parse(line: bytes, place: str, digits: int) -> tuple[bytes, str]:
     name = match[3]
     if match[1]:
         name = _ESCAPED.sub(lambda found: _meaning(found[1], place), name)
-    return (name[2:] if name.startswith(b"./") else name), match[2].decode().lower()
+    return (name[2:] if name.startswith(b"./") else name), match[2].decode()
 
 
 def _meaning(sign: bytes, place: str) -> bytes:

@@ -5,7 +5,8 @@ the old inode keeps owner, mode, times and links by itself. Where a link cannot
 be made (another file system) a copy with the same attributes stands in.
 """
 
-# ruff: noqa: PTH - archived names are bytes, pathlib holds text
+# Archived names are bytes, pathlib holds text.
+# ruff: noqa: PTH101, PTH108, PTH116
 
 from __future__ import annotations
 
@@ -35,9 +36,7 @@ class KeptFiles:
     `before` is what `file_placing.Placing` calls with each relative name.
     """
 
-    def __init__(
-        self, root: Path, directory: Path, followed: frozenset[bytes] = DIRECTORIES_ABOVE
-    ) -> None:
+    def __init__(self, root: Path, directory: Path, followed: frozenset[bytes] = DIRECTORIES_ABOVE) -> None:
         directory.mkdir(mode=0o700)
         self._directory = os.fsencode(directory)
         self._walk = DirectoryWalk(os.fsencode(root), followed)

@@ -1,6 +1,6 @@
-"""Loading a plain dump: statement by statement through our own connection, no psql.
+r"""Loading a plain dump: statement by statement through our own connection, no psql.
 
-psql reads commands of its own out of what it is fed (`\\!`, `\\o |…`, `\\copy
+psql reads commands of its own out of what it is fed (`\!`, `\o |…`, `\copy
 … program`), which makes a dump a program that runs on this machine. A
 connection has no such commands, so there is nothing to escape to; see
 docs/decisions/0002-plain-dumps-without-psql.md.
@@ -9,7 +9,7 @@ docs/decisions/0002-plain-dumps-without-psql.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name
@@ -43,7 +43,7 @@ def _run(connection: Connection, item: Statement | CopyData, statement: str, dat
     try:
         with connection.cursor() as cursor:
             if isinstance(item, CopyData):
-                cursor.copy_expert(statement, item.stream, COPY_BYTES)
+                cursor.copy_expert(statement, cast(BinaryIO, item.stream), COPY_BYTES)
             else:
                 cursor.execute(item.text)
     except psycopg2.Error as error:

@@ -67,7 +67,7 @@ def conninfo(credentials: Credentials) -> str:
 def connect(credentials: Credentials) -> Connection:
     """Log in; raises `LoginError`, which names server and database and never holds the password."""
     try:
-        return psycopg2.connect(
+        connection: Connection = psycopg2.connect(
             **_parameters(credentials),
             password=credentials.password.reveal(),
             passfile=os.devnull,
@@ -75,6 +75,7 @@ def connect(credentials: Credentials) -> Connection:
         )
     except (psycopg2.Error, UnicodeError, ValueError) as error:
         raise _login_error(credentials, error) from None
+    return connection
 
 
 def _parameters(credentials: Credentials) -> dict[str, Any]:

@@ -91,13 +91,14 @@ class ScratchServer:
         *,
         tcp: bool = True,
         template: ClusterTemplate | None = None,
+        port: int = 0,
     ) -> Iterator[ScratchServer]:
         """Start a server in a new private directory below `directory`, and remove both afterwards.
 
         `directory` (default: the system's directory for temporary files) must
         exist and be open to the account that runs the server. `template` is a
         stopped cluster to copy instead of running initdb. Without `tcp` the
-        server answers on its socket only. Raises `ProgramError` with the
+        server answers on its socket only. `port` 0 takes a free one. Raises `ProgramError` with the
         server's last words when it does not come up.
         """
         user = server_account()
@@ -109,7 +110,7 @@ class ScratchServer:
                 cluster, _Place(user, sockets, tcp), {**write_extension(home, usable), **(settings or {})}
             )
             try:
-                server._start_somewhere()
+                server._start_somewhere(port)
                 yield server
             finally:
                 server.stop()
@@ -244,11 +245,11 @@ class ScratchServer:
             connection.close()
         return 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp"' if available else UUID_FUNCTIONS
 
-    def _start_somewhere(self) -> None:
+    def _start_somewhere(self, port: int) -> None:
         """Start on a free port; between finding and binding it somebody else may take it."""
         deadline = time.monotonic() + START_SECONDS
-        for _ in range(PORT_ATTEMPTS if self._place.tcp else 1):
-            self.port = _free_port() if self._place.tcp else self.port
+        for _ in range(PORT_ATTEMPTS if self._place.tcp and not port else 1):
+            self.port = port or (_free_port() if self._place.tcp else self.port)
             if self._launch(deadline):
                 return
             if "in use" not in self.log():

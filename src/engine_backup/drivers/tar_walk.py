@@ -198,8 +198,9 @@ class TarWalk:
 
     def _check_end(self) -> None:
         """After the first block of zeros there must be a second, and nothing else to the end."""
-        if len(self._read(BLOCK)) < BLOCK:
-            raise self._damaged("has half an end-of-archive mark: it was cut off")
+        second = self._read(BLOCK)
+        if len(second) < BLOCK or second.strip(b"\0"):
+            raise self._damaged("has only half an end-of-archive mark: it is cut off or changed")
         while True:
             rest = self._read(CHUNK)
             if not rest:

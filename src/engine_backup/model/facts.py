@@ -127,8 +127,8 @@ class DumpFacts:
     """What the dump of one component says of itself; `kept` is the list that `pg_restore -L` takes.
 
     `foreign_grants`: some grants were made by others than the owner.
-    `source_major` is the major version of the server it came from, `programs_major` of the
-    pg_dump that wrote it (0: not told). `unpacked_size` in bytes, None when only unpacking would tell.
+    `programs_major` is the major version of the pg_dump that wrote it (0: not told).
+    `unpacked_size` in bytes, None when only unpacking would tell.
     """
 
     member: DumpMember
@@ -137,7 +137,6 @@ class DumpFacts:
     extensions: tuple[str, ...] = ()
     grantees: tuple[str, ...] = ()
     foreign_grants: bool = False
-    source_major: int = 0
     programs_major: int = 0
     unpacked_size: int | None = None
 

@@ -115,7 +115,7 @@ def _database_steps(
 
 
 def _fits(dump: DumpFacts, free_space: int) -> bool:
-    """Whether an unpacked dump fits into the temporary directory (of unknown size: 20 times its packed one)."""
+    """Whether an unpacked dump fits into the temporary directory (if untold: 20 times its packed size)."""
     size = dump.member.size * 20 if dump.unpacked_size is None else dump.unpacked_size
     if not dump.member.compressor:
         size = dump.member.size

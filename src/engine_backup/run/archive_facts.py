@@ -12,6 +12,7 @@ from engine_backup.drivers.plain_dump import Statement, split
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.archive import DumpMember
 from engine_backup.model.components import BY_NAME, DATABASES, Kind
+from engine_backup.model.errors import DamagedArchiveError, EngineBackupError, ProgramError
 from engine_backup.model.facts import ArchiveFacts, Credentials, DumpFacts
 from engine_backup.model.presets import CUSTOM
 from engine_backup.plan import load_rules
@@ -50,7 +51,7 @@ def _credentials(configuration: config_files.Configuration) -> dict[str, Credent
 
 
 def observe_dump(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]) -> DumpFacts:
-    """Return what one dump says of itself. A plain one is read to its end, so that hostile lines are found."""
+    """Return what one dump says of itself. A plain one is read to its end, to find hostile lines."""
     if BY_NAME[member.component_name].kind is not Kind.POSTGRES:
         return DumpFacts(member)
     if member.dump_format == CUSTOM:
@@ -59,10 +60,14 @@ def observe_dump(archive: Archive, member: DumpMember, programs: tuple[Programs,
 
 
 def _custom(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]) -> DumpFacts:
-    newest = postgres_programs.for_restore(programs[0].major if programs else 0, programs)
-    with open_dump(archive, member) as stream:
-        contents = load_rules.parse_toc(dumps.contents(newest, stream))
-    grants = _statements_with_grants(archive, member, newest) if contents.has_grants else []
+    newest = postgres_programs.for_restore(0, programs[:1])
+    try:
+        with open_dump(archive, member) as stream:
+            contents = load_rules.parse_toc(dumps.contents(newest, stream).decode("utf-8", "surrogateescape"))
+        granted = any(entry.description == "ACL" for entry in contents.entries)
+        grants = _statements_with_grants(archive, member, newest) if granted else []
+    except ProgramError as error:
+        raise _unreadable(archive, member, error) from error
     return DumpFacts(
         member,
         kept=load_rules.kept_list(contents.entries),
@@ -70,8 +75,22 @@ def _custom(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]
         extensions=load_rules.needed_extensions(contents.entries),
         grantees=grantees(grants),
         foreign_grants=has_foreign_grants(grants),
+        programs_major=_major(contents.header.pg_dump_version),
         unpacked_size=_raw_size(archive, member),
     )
+
+
+def _unreadable(archive: Archive, member: DumpMember, error: ProgramError) -> EngineBackupError:
+    message = f"{archive.path}: {member.member} cannot be read: {error.message}"
+    if "unsupported version" in error.error_output:
+        return EngineBackupError(message, "install a PostgreSQL client as new as the backup's")
+    return DamagedArchiveError(message, "take another backup")
+
+
+def _major(version: str) -> int:
+    """Return the major version in `15.18 (Debian …)`; 0 when there is none."""
+    digits = version.split(".", maxsplit=1)[0].strip()
+    return int(digits) if digits.isdigit() and len(digits) < 4 else 0
 
 
 def _statements_with_grants(archive: Archive, member: DumpMember, programs: Programs) -> list[str]:
@@ -82,7 +101,8 @@ def _statements_with_grants(archive: Archive, member: DumpMember, programs: Prog
 
 
 def _plain(archive: Archive, member: DumpMember) -> DumpFacts:
-    left_out, extensions, size = [], [], 0
+    left_out: list[str] = []
+    extensions: list[str] = []
     with open_dump(archive, member) as stream:
         for item in split(stream, f"{archive.path}: {member.member}"):
             if isinstance(item, Statement):
@@ -91,9 +111,7 @@ def _plain(archive: Archive, member: DumpMember) -> DumpFacts:
                 extensions += load_rules.extensions_of(statement)
                 if not decision.load:
                     left_out.append(f"line {item.line_number}: {decision.reason}")
-    return DumpFacts(
-        member, left_out=tuple(left_out), extensions=tuple(extensions), unpacked_size=size or None
-    )
+    return DumpFacts(member, left_out=tuple(left_out), extensions=tuple(dict.fromkeys(extensions)))
 
 
 def _raw_size(archive: Archive, member: DumpMember) -> int | None:

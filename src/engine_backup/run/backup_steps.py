@@ -74,9 +74,12 @@ def save_files(step: SaveFiles, run: BackupRun) -> None:
 
     @contextmanager
     def open_sink() -> Iterator[compression.CompressingWriter]:
-        with run.writer.member(FILES_MEMBER) as member:
-            with compression.open_writer(member, step.packing.compressor, step.packing.level) as sink:
-                yield sink
+        packing = step.packing
+        with (
+            run.writer.member(FILES_MEMBER) as member,
+            compression.open_writer(member, packing.compressor, packing.level) as sink,
+        ):
+            yield sink
 
     report = file_tree.save(root, found.names, open_sink)
     for changed in report.changed:

@@ -26,7 +26,6 @@ from engine_backup.run.showing_plans import begin
 from engine_backup.run.undo import Undo
 from engine_backup.run.workspace import private_directory
 
-
 STAGING_DIRECTORY = Path("var/lib/ovirt-engine-backup/restore")
 
 
@@ -50,7 +49,7 @@ class RestoreRun:
 
 
 def restore(request: RestoreRequest, reporter: Reporter) -> ExitStatus:
-    """Restore; raises `EngineBackupError`. Before the first change everything that can be checked is checked."""
+    """Restore; raises `EngineBackupError`. What can be checked is checked before the first change."""
     surroundings = request.surroundings
     programs = postgres_programs.installed(surroundings.pg_bindir, surroundings.root)
     with private_directory(surroundings.tmpdir) as workspace:
@@ -73,7 +72,7 @@ def restore(request: RestoreRequest, reporter: Reporter) -> ExitStatus:
 
 @contextmanager
 def _staging_directory(root: Path) -> Iterator[Path]:
-    """Make a private directory where restored files wait, and replaced ones; parents stay closed to others."""
+    """Make a private directory where restored files wait, and replaced ones."""
     parent = root / STAGING_DIRECTORY
     made = [directory for directory in (parent, *parent.parents) if not directory.exists()]
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -157,7 +157,7 @@ def place_sqlite(step: PlaceSqlite, run: RestoreRun) -> None:
 
 def _missing_parent(file: FileEntry, run: RestoreRun) -> tuple[FileEntry, ...]:
     """Return the file's directory when it is to be made, closed to others (reference 9.5)."""
-    parent = os.path.dirname(file.path)
+    parent = file.path.rpartition(b"/")[0]
     if (run.request.surroundings.root / os.fsdecode(parent)).is_dir():
         return ()
     return (replace(file, path=parent, type=EntryType.DIRECTORY, mode=0o750, stored_name=b"", size=0),)

@@ -15,11 +15,11 @@ from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.archive import DumpMember
 from engine_backup.model.components import COMPONENTS, FILES, AfterLoad, Component, Kind, in_scope
 from engine_backup.model.errors import (
+    DamagedArchiveError,
     EngineBackupError,
     ExitStatus,
     IncompatibleArchiveError,
     ProgramError,
-    DamagedArchiveError,
 )
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.requests import VerifyRequest

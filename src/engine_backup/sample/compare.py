@@ -58,14 +58,27 @@ class FileFingerprint:
     content: str
 
 
-def fingerprint_databases(logins: Mapping[str, Credentials]) -> dict[str, DatabaseFingerprint]:
-    """Return the fingerprint of each database, by the name under which `logins` gives it."""
+# A backup records itself in the engine's database, before and after the moment that it saves.
+BACKUP_EVENTS: Mapping[str, str] = {
+    "public.audit_log": "log_type BETWEEN 9022 AND 9026",
+    "public.engine_backup_log": "true",
+}
+
+
+def fingerprint_databases(
+    logins: Mapping[str, Credentials], ignored: Mapping[str, str] | None = None
+) -> dict[str, DatabaseFingerprint]:
+    """Return the fingerprint of each database, by the name under which `logins` gives it.
+
+    `ignored` are conditions (fixed SQL) for rows that do not count, by table.
+    """
     with ThreadPoolExecutor() as pool:
-        return dict(zip(logins, pool.map(fingerprint_database, logins.values())))
+        found = pool.map(lambda login: fingerprint_database(login, ignored), logins.values())
+        return dict(zip(logins, found))
 
 
-def fingerprint_database(login: Credentials) -> DatabaseFingerprint:
-    """Read a whole database, in one snapshot, as its own role."""
+def fingerprint_database(login: Credentials, ignored: Mapping[str, str] | None = None) -> DatabaseFingerprint:
+    """Read a whole database, in one snapshot, as its own role; `ignored` as in `fingerprint_databases`."""
     connection = psycopg2.connect(
         host=login.host,
         port=login.port,
@@ -78,7 +91,7 @@ def fingerprint_database(login: Credentials) -> DatabaseFingerprint:
         cursor.execute(script("compare.sql"))
         connection.commit()
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        return _fingerprint(cursor)
+        return _fingerprint(cursor, ignored or {})
 
 
 def fingerprint_tree(root: Path) -> dict[str, FileFingerprint]:
@@ -130,10 +143,11 @@ def _content(path: Path, kind: str) -> str:
         return "unreadable"
 
 
-def _fingerprint(cursor: Cursor) -> DatabaseFingerprint:
+def _fingerprint(cursor: Cursor, ignored: Mapping[str, str]) -> DatabaseFingerprint:
     return DatabaseFingerprint(
         tables={
-            f"{schema}.{name}": _digest(cursor, schema, name) for schema, name in _rows(cursor, "tables")
+            f"{schema}.{name}": _digest(cursor, schema, name, ignored.get(f"{schema}.{name}", "false"))
+            for schema, name in _rows(cursor, "tables")
         },
         sequences={
             f"{schema}.{name}": _sequence(cursor, schema, name) for schema, name in _rows(cursor, "sequences")
@@ -151,12 +165,12 @@ def _rows(cursor: Cursor, view: str) -> list[tuple[str, ...]]:
     return cursor.fetchall()
 
 
-def _digest(cursor: Cursor, schema: str, name: str) -> tuple[int, str]:
+def _digest(cursor: Cursor, schema: str, name: str, ignored: str) -> tuple[int, str]:
     statement = sql.SQL(
         "SELECT count(*), md5(coalesce(string_agg(md5(x::text), '' ORDER BY md5(x::text) COLLATE \"C\"), ''))"
-        " FROM {} x"
+        " FROM {} x WHERE NOT ({})"
     )
-    cursor.execute(statement.format(sql.Identifier(schema, name)))
+    cursor.execute(statement.format(sql.Identifier(schema, name), sql.SQL(ignored)))
     rows, digest = cursor.fetchone() or (0, "")
     return int(rows), str(digest)
 

@@ -94,7 +94,7 @@ CREATE TABLE vm_static (
     mem_size_mb    integer NOT NULL,
     vmt_guid       uuid NOT NULL REFERENCES vm_static (vm_guid),
     cluster_id     uuid REFERENCES cluster (cluster_id),
-    entity_type    varchar(32) NOT NULL CHECK (entity_type IN ('VM', 'TEMPLATE')),
+    entity_type    varchar(32) NOT NULL CHECK (entity_type = 'VM' OR entity_type = 'TEMPLATE'),
     description    varchar(4000),
     free_text_comment text,
     auto_startup   boolean,

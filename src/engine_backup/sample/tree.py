@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.sample import configuration, grafana, pki
@@ -74,6 +75,13 @@ def point_to(sample: SampleEngine, server: ScratchServer) -> SampleEngine:
     moved = replace(sample, credentials=logins)
     configuration.write_database_files(Planter(sample.root), moved)
     return moved
+
+
+def install_packages(root: Path) -> None:
+    """Lay out what a clean machine has before a restore: its system's name and the engine's packages."""
+    planter = Planter(root)
+    _write_system(planter)
+    planter.date()
 
 
 def _write_system(planter: Planter) -> None:
