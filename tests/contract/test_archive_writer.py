@@ -1,0 +1,171 @@
+"""What we write is what stock, `hosted-engine` and plain Python read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from engine_backup.drivers import compression
+from engine_backup.drivers.archive_reader import open_archive
+from engine_backup.drivers.archive_writer import ArchiveWriter, Owner
+from engine_backup.model.archive import Generation
+from engine_backup.model.errors import EngineBackupError
+from tests.support.hostile_archives import Crafted, tar_bytes
+
+WHEN = 1_700_000_000
+COMPRESSORS = ["", "gzip", "bzip2", "xz", "zstd"]
+DUMP = b"PGDMP" + bytes(range(256)) * 40
+INNER = tar_bytes(Crafted("etc/ovirt-engine/engine.conf", b"ENGINE_FQDN=engine.lab.example\n"))
+CONFIG = b"DB_DUMP_COMPRESSOR=\nDB_DUMP_FORMAT=custom\n"
+
+
+def packed(content: bytes) -> bytes:
+    sink = io.BytesIO()
+    with compression.open_writer(sink, "xz") as writer:
+        writer.write(content)
+    return sink.getvalue()
+
+
+def write_archive(path: Path, compressor: str = "") -> list[tuple[str, int, str]]:
+    with path.open("wb") as target:
+        writer = ArchiveWriter(target, compressor, path.parent, WHEN)
+        writer.add_directory("db")
+        with writer.member(
+            "db/engine_backup.db", mtime=WHEN - 60, mode=0o640, owner=Owner(26, 26, "postgres", "postgres")
+        ) as sink:
+            for start in range(0, len(DUMP), 1000):
+                sink.write(DUMP[start : start + 1000])
+        with writer.member("files") as sink:
+            sink.write(packed(INNER))
+        for name, content in (("version", b"4.5.7\n"), ("config", CONFIG), ("manifest.json", b"{}\n")):
+            writer.add_bytes(name, content)
+        writer.finish()
+    return [(record.name, record.size, record.sha256) for record in writer.records]
+
+
+@pytest.mark.parametrize("compressor", COMPRESSORS)
+def test_our_own_reader_agrees(compressor: str, tmp_path: Path) -> None:
+    written = write_archive(tmp_path / "a.backup", compressor)
+    with open_archive(tmp_path / "a.backup", tmp_path) as archive:
+        archive.check_hashes()
+        assert archive.generation is Generation.D
+        assert archive.compressor == compressor
+        assert archive.manifest == {}
+        assert archive.files_compressor == "xz"
+        assert archive.dumps["engine"].mtime == WHEN - 60
+        assert [entry.path for entry in archive.file_entries()] == [b"etc/ovirt-engine/engine.conf"]
+        for name, size, digest in written:
+            assert archive.members[name].size == size
+            assert archive.digest(name, "sha256") == digest
+
+
+@pytest.mark.parametrize("compressor", ["", "gzip", "bzip2", "xz"])
+def test_python_alone_reads_it_as_hosted_engine_does(compressor: str, tmp_path: Path) -> None:
+    write_archive(tmp_path / "a.backup", compressor)
+    with tarfile.open(tmp_path / "a.backup") as tar:
+        assert tar.getnames()[:3] == [".", "./db", "./db/engine_backup.db"]
+        stored = tar.extractfile("./files")
+        with tarfile.open(fileobj=stored) as inner:
+            conf = inner.extractfile("etc/ovirt-engine/engine.conf")
+            assert conf is not None
+            assert conf.read() == b"ENGINE_FQDN=engine.lab.example\n"
+        dump = tar.getmember("./db/engine_backup.db")
+        assert (dump.mode, dump.uid, dump.uname, dump.mtime, dump.size) == (
+            0o640,
+            26,
+            "postgres",
+            WHEN - 60,
+            len(DUMP),
+        )
+        hashes = tar.extractfile("./sha256sum")
+        assert hashes is not None
+        lines = dict(reversed(line.decode().split("  ")) for line in hashes.read().splitlines())
+        files = [member.name[2:] for member in tar if member.isfile() and member.name != "./sha256sum"]
+        assert sorted(lines) == sorted(files)
+        for name, digest in lines.items():
+            content = tar.extractfile(f"./{name}")
+            assert content is not None
+            assert hashlib.sha256(content.read()).hexdigest() == digest
+
+
+def test_it_is_a_whole_number_of_tar_records(tmp_path: Path) -> None:
+    write_archive(tmp_path / "a.backup")
+    assert (tmp_path / "a.backup").stat().st_size % 10240 == 0
+
+
+def test_the_same_input_gives_the_same_archive(tmp_path: Path) -> None:
+    write_archive(tmp_path / "a.backup", "gzip")
+    write_archive(tmp_path / "b.backup", "gzip")
+    assert (tmp_path / "a.backup").read_bytes() == (tmp_path / "b.backup").read_bytes()
+
+
+@pytest.mark.parametrize("compressor", ["", "gzip"])
+def test_a_member_that_failed_was_never_there(compressor: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.backup"
+    with path.open("wb") as target:
+        writer = ArchiveWriter(target, compressor, tmp_path, WHEN)
+        with pytest.raises(KeyError), writer.member("files") as sink:
+            sink.write(b"half of it" * 5000)
+            raise KeyError
+        with writer.member("files") as sink:
+            sink.write(INNER)
+        writer.add_bytes("version", b"4.5.7\n")
+        writer.finish()
+    with open_archive(path, tmp_path) as archive:
+        archive.check_hashes()
+        assert archive.members["files"].size == len(INNER)
+
+
+def test_a_name_is_written_once(tmp_path: Path) -> None:
+    with (tmp_path / "a.backup").open("wb") as target:
+        writer = ArchiveWriter(target, "", tmp_path, WHEN)
+        writer.add_bytes("version", b"1\n")
+        with pytest.raises(ValueError, match="version"):
+            writer.add_bytes("version", b"2\n")
+
+
+def test_sizes_above_eight_gibibytes(tmp_path: Path) -> None:
+    size = (8 << 30) + 3
+    with (tmp_path / "a.backup").open("wb") as target:
+        writer = ArchiveWriter(target, "", tmp_path, WHEN)
+        # Writing and hashing 8 GiB of zeros would take half a minute; a hole is as good.
+        with writer.member("db/engine_backup.db") as sink:
+            target.seek(size, os.SEEK_CUR)
+            writer._outer.size += size
+            sink.size = size
+        writer.add_bytes("version", b"4.5.7\n")
+        writer.finish()
+    with open_archive(tmp_path / "a.backup", tmp_path) as archive:
+        assert archive.members["db/engine_backup.db"].size == size
+        assert archive.version == "4.5.7"
+    with tarfile.open(tmp_path / "a.backup") as tar:
+        assert tar.getmember("./db/engine_backup.db").size == size
+
+
+def test_a_flipped_bit_anywhere_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.backup"
+    write_archive(path)
+    whole = bytearray(path.read_bytes())
+    interesting = [place for place, byte in enumerate(whole) if byte or place % 13 == 0]
+    for place in interesting[:600:3] + interesting[600::11]:
+        whole[place] ^= 1 << place % 8
+        path.write_bytes(whole)
+        with pytest.raises(EngineBackupError), open_archive(path, tmp_path) as archive:
+            archive.check_hashes()
+        whole[place] ^= 1 << place % 8
+
+
+def test_a_cut_anywhere_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.backup"
+    write_archive(path)
+    whole = path.read_bytes()
+    content_end = len(whole.rstrip(b"\0"))
+    for length in [*range(0, content_end, 97), content_end, content_end + 512]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(EngineBackupError), open_archive(path, tmp_path) as archive:
+            archive.check_hashes()
