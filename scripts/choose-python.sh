@@ -12,7 +12,7 @@ for name in ${PYTHON:+"$PYTHON"} python3 python3.14 python3.13 python3.12 python
         exit 0
     fi
     case $too_old in *" $name "*) ;; *) too_old="$too_old $name ($version)" ;; esac
-    done
+done
 echo "engine-backup needs Python 3.9 or newer, and this machine has${too_old:- none at all}:" \
      "install python3.12 (dnf install python3.12) or python3 (apt install python3 python3-venv)" >&2
 exit 1

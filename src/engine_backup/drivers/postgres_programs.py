@@ -101,7 +101,7 @@ def embedded(programs: Programs) -> bool:
 
 
 def copy_of(programs: Programs, destination: Path) -> Programs:
-    """Copy an installation below `destination` and return the copy.
+    """Copy an installation to `destination`, for everybody who can enter that, and return the copy.
 
     For servers that run as a user who cannot reach the original, for example
     in `/root`. PostgreSQL finds its files relative to its programs, and the
@@ -111,6 +111,9 @@ def copy_of(programs: Programs, destination: Path) -> Programs:
     prefix = programs.directory.parent
     package = prefix.parent
     copied = destination / package.name / prefix.name
+    for directory in (destination, copied.parent):
+        directory.mkdir(exist_ok=True)
+        directory.chmod(0o755)  # whatever our umask: others shall reach the copy
     shutil.copytree(prefix, copied, symlinks=True, ignore=shutil.ignore_patterns("include", "__pycache__"))
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.is_dir():
