@@ -17,7 +17,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
@@ -61,7 +61,6 @@ class SaveReport:
     """How saving went: bytes of uncompressed tar, and the names that moved under our hands.
 
     A changed file is in the archive in some state between before and after; a vanished one is not there.
-    Names look as GNU tar writes them, with a line break escaped.
     """
 
     size: int
@@ -165,13 +164,17 @@ def save(
     the third result stands, and the report names what moved. Hard links, sparse files,
     owners and modes are kept. Raises `ProgramError` that names what cannot be read.
     """
+    present = list(names)
+    gone: list[str] = []
     for attempt in range(1, ATTEMPTS + 1):
         with suppress(_MovedError), open_sink() as sink:
-            report = _save_once(root, names, sink)
+            report = _save_once(root, present, sink)
             if (report.changed or report.vanished) and attempt < ATTEMPTS:
                 raise _MovedError
-            return report
-        names = [name for name in names if os.path.lexists(os.path.join(os.fsencode(root), name))]
+            return replace(report, vanished=(*gone, *report.vanished))
+        there = {name: os.path.lexists(os.path.join(os.fsencode(root), name)) for name in present}
+        present = [name for name in present if there[name]]
+        gone += [os.fsdecode(name) for name, is_there in there.items() if not is_there]
     raise RuntimeError("a sink swallowed an exception")
 
 
