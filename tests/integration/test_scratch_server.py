@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import psycopg2
@@ -27,7 +31,12 @@ def answer(server: ScratchServer, statement: str, **login: object) -> object:
 
 
 def alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+    """Whether a process runs; one that nobody has waited for yet does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.fixture(params=postgres_programs.with_server(), ids=lambda programs: str(programs.major))
@@ -139,6 +148,26 @@ def test_programs_out_of_reach_are_copied(tmp_path):
     with ScratchServer.start(programs=hidden) as server:
         assert server.data_directory.parent in server.programs.directory.parents
         assert answer(server, "SELECT 1") == 1
+
+
+KILLED = """
+import os, signal, sys
+from engine_backup.drivers.scratch_server import ScratchServer
+with ScratchServer.start(tcp=False) as server:
+    print(server.pid, server.data_directory.parent, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs util-linux")
+def test_the_server_ends_when_its_starter_is_killed():
+    program = subprocess.run([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True, check=False)
+    pid, home = program.stdout.split()
+    deadline = time.monotonic() + 20
+    while alive(int(pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    shutil.rmtree(home)
+    assert not alive(int(pid))
 
 
 def test_root_runs_the_server_as_somebody_else(postgres_server):
