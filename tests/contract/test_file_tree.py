@@ -23,8 +23,9 @@ from engine_backup.drivers.file_placing import Placing, check_places, place
 from engine_backup.drivers.file_tree import find_paths, save, stage
 from engine_backup.drivers.tar_walk import TarWalk, check_relations
 from engine_backup.model.archive import EntryType, FileEntry, ReadLimits
-from engine_backup.model.errors import EngineBackupError, ProgramError
+from engine_backup.model.errors import DamagedArchiveError, EngineBackupError, ProgramError
 from engine_backup.model.paths import LEFT_OUT_OF_BACKUP, SAVED_PATHS, extra_path
+from tests.support.hostile_archives import Crafted, tar_bytes
 
 WHEN = 1_700_000_000
 IS_ROOT = os.geteuid() == 0
@@ -294,8 +295,36 @@ class TestStaging:
     def test_a_broken_stream_fails(self, root: Path, tmp_path: Path) -> None:
         put(root, "etc/x/a", os.urandom(100_000))
         content, entries = saved(root, "/etc/x")
-        with pytest.raises(ProgramError, match="cannot unpack"):
+        with pytest.raises(DamagedArchiveError, match="cut off"):
             stage(io.BytesIO(content[:50_000]), tmp_path / "staging", entries)
+
+    def test_an_entry_that_is_not_in_the_stream_fails(self, root: Path, tmp_path: Path) -> None:
+        put(root, "etc/x/a")
+        content, entries = saved(root, "/etc/x")
+        stranger = replace(entries[1], path=b"etc/x/b", stored_name=b"etc/x/b")
+        with pytest.raises(DamagedArchiveError, match="etc/x/b is missing"):
+            stage(io.BytesIO(content), tmp_path / "staging", [*entries, stranger])
+
+    def test_odd_names(self, root: Path, target: Path, tmp_path: Path) -> None:
+        for name in ODD_NAMES:
+            put(root, b"etc/x/" + name, name)
+        entries = staged(root, tmp_path, "/etc/x")
+        place(tmp_path / "staging", target, entries)
+        for name in ODD_NAMES:
+            with open(os.path.join(os.fsencode(target), b"etc/x", name), "rb") as stream:
+                assert stream.read() == name
+
+    def test_a_disk_that_refuses_names_the_file(self, root: Path, tmp_path: Path) -> None:
+        put(root, "etc/x/a")
+        _, entries = saved(root, "/etc/x")
+        longer = b"etc/x/" + b"y" * 300
+        crafted = tar_bytes(Crafted(longer.decode(), b"x"))
+        with pytest.raises(ProgramError, match=r"cannot unpack the files: .*yyy"):
+            stage(
+                io.BytesIO(crafted),
+                tmp_path / "staging",
+                [replace(entries[1], path=longer, stored_name=longer)],
+            )
 
     def test_an_existing_directory_is_not_reused(self, tmp_path: Path) -> None:
         with pytest.raises(FileExistsError):

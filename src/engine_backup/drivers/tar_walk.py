@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from engine_backup.drivers import tar_headers
+from engine_backup.drivers.compression import Sink
 from engine_backup.drivers.tar_headers import BLOCK, Header, looks_like_header
 from engine_backup.model.archive import EntryType, FileEntry, MemberInfo, ReadLimits
 from engine_backup.model.errors import DamagedArchiveError, HostileArchiveError, UnreadableArchiveError
@@ -35,6 +36,7 @@ class TarWalk:
         self._name = name
         self._limits = limits
         self._position = 0
+        self._headers = b""
 
     def __iter__(self) -> Iterator[MemberInfo]:
         """Yield the members in the order of the tar."""
@@ -59,12 +61,22 @@ class TarWalk:
             content[start : start + length] = self._exactly(length)
         return bytes(content)
 
+    def copy_member(self, member: MemberInfo, sink: Sink) -> None:
+        """Write the current member as it stands in the tar: headers, stored bytes, padding."""
+        sink.write(self._headers)
+        stored = sum(length for _, _, length in member.segments)
+        for start in range(0, stored, CHUNK):
+            sink.write(self._exactly(min(CHUNK, stored - start)))
+        sink.write(bytes(-stored % BLOCK))
+
     def _next_member(self) -> MemberInfo | None:
         """Read one member's headers; `None` at the end of the archive."""
         stored = link = b""
         records: dict[str, bytes] = {}
+        self._headers = b""
         block = self._first_block()
         while block is not None:
+            self._headers += block
             header = tar_headers.parse_header(block, self._place())
             if header.type not in tar_headers.EXTENSION_TYPES:
                 header = self._with_extensions(header, records, stored, link)
@@ -94,7 +106,9 @@ class TarWalk:
         if not 0 < header.size <= self._limits.name_bytes:
             raise HostileArchiveError(f"{self._place()}: a name or pax header of {header.size} bytes")
         content = self._exactly(header.size)
-        self._zeros(-header.size % BLOCK, "behind a long name")
+        padding = -header.size % BLOCK
+        self._zeros(padding, "behind a long name")
+        self._headers += content + bytes(padding)
         return content
 
     def _with_extensions(
@@ -164,7 +178,9 @@ class TarWalk:
         part = tar_headers.parse_sparse_header(block, self._place())
         real_size, pieces, more = part.real_size, list(part.pieces), part.more
         while more:
-            part = tar_headers.parse_sparse_block(self._exactly(BLOCK), self._place())
+            more_map = self._exactly(BLOCK)
+            self._headers += more_map
+            part = tar_headers.parse_sparse_block(more_map, self._place())
             pieces.extend(part.pieces)
             more = part.more
             if len(pieces) > self._limits.sparse_segments:

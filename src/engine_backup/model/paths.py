@@ -31,16 +31,18 @@ class SavedPath:
         """The names on the way down to the path."""
         return tuple(part for part in fsencode(self.path).split(b"/") if part not in (b"", b"."))
 
+    @cached_property
+    def _literal(self) -> bytes:
+        return b"/".join(self.components)
+
     def covers(self, name: bytes) -> bool:
         """Whether the relative name `name` is this path or lies below it."""
+        if not self.is_glob:
+            return bool(self._literal) and (name == self._literal or name.startswith(self._literal + b"/"))
         parts = name.split(b"/")
-        wanted = self.components
-        if not wanted or len(parts) < len(wanted):
+        if not self.components or len(parts) < len(self.components):
             return False
-        return all(self._same(part, pattern) for part, pattern in zip(parts, wanted))
-
-    def _same(self, part: bytes, pattern: bytes) -> bool:
-        return fnmatchcase(part, pattern) if self.is_glob else part == pattern
+        return all(fnmatchcase(part, pattern) for part, pattern in zip(parts, self.components))
 
 
 class Condition(Enum):
