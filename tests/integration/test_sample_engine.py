@@ -83,15 +83,6 @@ def test_another_seed_gives_other_rows(sample, tmp_path):
         assert ours.definitions == theirs.definitions
 
 
-def test_a_target_for_a_restore_has_roles_and_empty_databases(sample):
-    with ScratchServer.start() as other:
-        databases.prepare_empty(other, sample)
-        target = engine.describe(sample.root, other, sample.size, sample.components)
-        for found in compare.fingerprint_databases(target.credentials).values():
-            assert not found.tables
-            assert not found.owners
-
-
 @pytest.mark.parametrize(
     ("change", "undo", "field"),
     [
@@ -233,3 +224,19 @@ def test_only_the_asked_components_are_there(tmp_path, components):
     assert not (small.root / "var/lib/grafana").exists()
     for name in ("engine", "dwh", "cinderlib", "managedblock", "keycloak", "grafana"):
         assert (f"{BY_NAME[name].enabled_key}=bool:True" in answers) == (name in components)
+
+
+def test_copies_of_a_machine_are_equal_and_their_own(sample_template, sample_machine, tmp_path):
+    with sample_template.machine(tmp_path / "twin") as twin:
+        ours = compare.fingerprint_databases(sample_machine.sample.credentials)
+        theirs = compare.fingerprint_databases(twin.sample.credentials)
+        assert twin.server.port != sample_machine.server.port
+    assert ours == theirs
+    assert all(found.tables for found in ours.values())
+
+
+def test_a_clean_machine_has_the_passwords_and_nothing_else(restore_target):
+    assert not restore_target.root.exists()
+    for found in compare.fingerprint_databases(restore_target.sample.credentials).values():
+        assert not found.tables
+        assert not found.owners

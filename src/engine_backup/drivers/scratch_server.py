@@ -7,8 +7,6 @@ For the demo, tests and drills; its settings trade durability for speed.
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,7 +19,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 
 from engine_backup.drivers import postgres_programs
 from engine_backup.drivers.postgres_programs import Programs
-from engine_backup.drivers.process import Command, OsUser, Running, failure, serving
+from engine_backup.drivers.process import Command, OsUser, Running, failure
 from engine_backup.drivers.scratch_cluster import (
     SUPERUSER,
     UUID_FUNCTIONS,
@@ -34,33 +32,19 @@ from engine_backup.drivers.scratch_cluster import (
     short_directory,
     write_extension,
 )
+from engine_backup.drivers.scratch_postmaster import LOOPBACK, SETTINGS, free_port, postmaster_command, served
 from engine_backup.model.errors import ProgramError
 from engine_backup.model.secret import Secret
 
-LOOPBACK = "127.0.0.1"
 START_SECONDS = 60.0
 POLL_SECONDS = 0.02
 PORT_ATTEMPTS = 10
-# What a server that dies with its data does not need, and what makes its answers the same everywhere.
-SETTINGS: Mapping[str, str] = {
-    "fsync": "off",
-    "full_page_writes": "off",
-    "synchronous_commit": "off",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "jit": "off",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "lc_messages": "C",
-    "log_line_prefix": "%m [%p] %u@%d ",
-}
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the server listens, and as whom it runs."""
+    """Where the server listens."""
 
-    user: OsUser | None
     socket_directory: Path
     tcp: bool
 
@@ -98,17 +82,15 @@ class ScratchServer:
         `directory` (default: the system's directory for temporary files) must
         exist and be open to the account that runs the server. `template` is a
         stopped cluster to copy instead of running initdb. Without `tcp` the
-        server answers on its socket only. `port` 0 takes a free one. Raises `ProgramError` with the
-        server's last words when it does not come up.
+        server answers on its socket only. `port` 0 takes a free one. Raises
+        `ProgramError` with the server's last words when it does not come up.
         """
         user = server_account()
         chosen = programs or (template.programs if template else postgres_programs.for_server())
         with private_directory(directory, user) as home, short_directory(home, user) as sockets:
             usable = reachable_programs(chosen, home, user)
             cluster = create_cluster(home, usable, user, template)
-            server = cls(
-                cluster, _Place(user, sockets, tcp), {**write_extension(home, usable), **(settings or {})}
-            )
+            server = cls(cluster, _Place(sockets, tcp), {**write_extension(home, usable), **(settings or {})})
             try:
                 server._start_somewhere(port)
                 yield server
@@ -143,7 +125,7 @@ class ScratchServer:
     @property
     def user(self) -> OsUser | None:
         """The account that the server runs as; None: our own."""
-        return self._place.user
+        return self._cluster.user
 
     @property
     def pid(self) -> int:
@@ -249,7 +231,7 @@ class ScratchServer:
         """Start on a free port; between finding and binding it somebody else may take it."""
         deadline = time.monotonic() + START_SECONDS
         for _ in range(PORT_ATTEMPTS if self._place.tcp and not port else 1):
-            self.port = port or (_free_port() if self._place.tcp else self.port)
+            self.port = port or (free_port() if self._place.tcp else self.port)
             if self._launch(deadline):
                 return
             if "in use" not in self.log():
@@ -259,7 +241,7 @@ class ScratchServer:
 
     def _launch(self, deadline: float) -> bool:
         """Start the postmaster and wait until it takes connections; False when it ends instead."""
-        self._child = self._stack.enter_context(_served(self._command()))
+        self._child = self._stack.enter_context(served(self._command()))
         while self._child.child.poll() is None and time.monotonic() < deadline:
             if self._answers():
                 return True
@@ -290,22 +272,4 @@ class ScratchServer:
             "unix_socket_permissions": "0700",
             "port": str(self.port),
         }
-        arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
-        return Command(
-            self.programs.path("postgres"),
-            ("-D", str(self.data_directory), *arguments),
-            user=self._place.user,
-        )
-
-
-@contextmanager
-def _served(command: Command) -> Iterator[Running]:
-    """Run a server that says all it has to say on standard error."""
-    with Path(os.devnull).open("wb") as silence, serving(command, silence) as running:
-        yield running
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+        return postmaster_command(self._cluster, options)

@@ -30,18 +30,9 @@ GRANTS: Mapping[str, tuple[str, str]] = {
 
 
 def create(server: ScratchServer, sample: SampleEngine) -> None:
-    """Create the roles and the databases of the sample on `server`, and fill them side by side.
-
-    Each database is filled by its own role, which owns all that is in it;
-    extensions and grants to other roles come from the superuser.
-    """
+    """Create the roles and the databases of the sample on `server`, and fill them."""
     prepare_empty(server, sample)
-    with ThreadPoolExecutor() as pool:
-        jobs = [
-            pool.submit(_fill, server, name, login, sample.size) for name, login in sample.credentials.items()
-        ]
-        for job in jobs:
-            job.result()
+    fill(server, sample)
 
 
 def prepare_empty(server: ScratchServer, sample: SampleEngine) -> None:
@@ -50,6 +41,20 @@ def prepare_empty(server: ScratchServer, sample: SampleEngine) -> None:
         server.create_role(name, password)
     for login in sample.credentials.values():
         server.create_database(login.database, login.user)
+
+
+def fill(server: ScratchServer, sample: SampleEngine) -> None:
+    """Fill the empty databases side by side.
+
+    Each is filled by its own role, which owns all that is in it; grants to
+    other roles come from the superuser.
+    """
+    with ThreadPoolExecutor() as pool:
+        jobs = [
+            pool.submit(_fill, server, name, login, sample.size) for name, login in sample.credentials.items()
+        ]
+        for job in jobs:
+            job.result()
 
 
 def script(name: str) -> str:
