@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -192,7 +193,8 @@ def _write_content(planter: Planter) -> None:
     planter.link(CONTENT + "to-original", "original")
     planter.link(CONTENT + "dangling", "/nonexistent/target")
     planter.file(CONTENT + "empty", "")
-    planter.file(CONTENT + "unreadable", "mode 0000\n", 0)
+    # such a file stops every backup that is not made by root
+    planter.file(CONTENT + "unreadable", "mode 0000\n", 0 if os.geteuid() == 0 else 0o400)
     planter.file(CONTENT + "script", "#!/bin/sh\necho lab\n", 0o755, OVIRT)
     planter.file(CONTENT + "n" * 120, "a name of 120 letters\n")
     deep = "/".join(f"deep-directory-{number:02d}" for number in range(6))
