@@ -22,12 +22,21 @@ DIGEST = f"select count(*), md5(coalesce({ROWS}, '')) from {{}} x"
 PASSWORD = Secret("p")
 
 
+def roles() -> set[str]:
+    """Return the owners of all plain golden databases, and the roles that are granted something in them."""
+    found: set[str] = set()
+    for archive, name, _ in GOLDEN_DUMPS:
+        golden = json.loads((GOLDEN / f"{archive}.json").read_text())
+        found |= {golden["credentials"][name]["user"], *golden["databases"][name]["granted_roles"]}
+    return found - {"postgres", "PUBLIC"}
+
+
 @pytest.fixture(
     scope="module", params=postgres_programs.with_server(), ids=lambda programs: str(programs.major)
 )
 def server(request: pytest.FixtureRequest) -> Iterator[ScratchServer]:
     with ScratchServer.start(programs=request.param) as running:
-        for role in ("engine", "ovirt_engine_history", "ovirt_engine_reports"):
+        for role in roles():
             running.create_role(role, PASSWORD)
         yield running
 
