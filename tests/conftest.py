@@ -36,3 +36,6 @@ def restore_target(sample_template: SampleTemplate, tmp_path: Path) -> Iterator[
     """A clean machine with the same roles and passwords, and empty databases."""
     with sample_template.target(tmp_path / "target") as machine:
         yield machine
+
+
+pytest_plugins = ["tests.support.sample"]

@@ -23,7 +23,9 @@ def facts(name: str) -> dict[str, Any]:
 
 
 def tables_after_restore(found: dict[str, Any], component: str) -> dict[str, tuple[int, str]]:
-    """Return rows and digest of each table once restored: the dump's, but for what stock changed on purpose."""
+    """Return rows and digest of each restored table: the dump's, but for what stock changed on purpose."""
     tables = dict(found["databases"][component]["tables"])
     tables.update(found["after_stock_restore"]["tables_changed"].get(component, {}))
-    return {"public." + name.strip(chr(34)): (table["rows"], table["digest"]) for name, table in tables.items()}
+    return {
+        f"public.{name}".replace('"', ""): (table["rows"], table["digest"]) for name, table in tables.items()
+    }

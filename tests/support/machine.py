@@ -80,17 +80,21 @@ class Machine:
         status = run(words, environment)
         return Result(status, stdout.getvalue(), stderr.getvalue())
 
-    def engine_backup(self, mode: str, *words: str) -> Result:
-        """Run a mode on this machine's root, with a log of its own."""
+    def words(self, mode: str, *more: str) -> list[str]:
+        """Return the command line of a mode on this machine's root, with a log of its own."""
         self.runs += 1
-        return self.command(
+        return [
             f"--mode={mode}",
             f"--root={self.root}",
             f"--file={self.archive}",
             f"--log={self.log}",
             f"--tmpdir={self.temporary}",
-            *words,
-        )
+            *more,
+        ]
+
+    def engine_backup(self, mode: str, *words: str) -> Result:
+        """Run a mode on this machine's root, with a log of its own."""
+        return self.command(*self.words(mode, *words))
 
     def leftovers(self) -> list[str]:
         """Name what runs must not leave behind."""

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from engine_backup import __version__
 from engine_backup.model.components import DATABASES
 from engine_backup.model.errors import UsageError
-from engine_backup.model.options import MODES, PROMPT, Form, Option, all_options, read_mode
+from engine_backup.model.options import PROMPT, Form, Option, all_options, read_mode
 
 Settings = dict[tuple[str, str], Any]
 
@@ -100,7 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         formatter_class=_Help,
     )
-    parser.add_argument("words", nargs="*", metavar="MODE", help=", ".join(MODES))
+    parser.add_argument("words", nargs="*", metavar="MODE", help="the same as --mode=MODE")
     groups: dict[str, Any] = {}
     for option in all_options():
         if option.group not in groups:

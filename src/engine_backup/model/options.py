@@ -19,6 +19,8 @@ BACKUP, RESTORE, VERIFY, DEMO = "backup", "restore", "verify", "demo"
 STOCK_MODES: tuple[str, ...] = (BACKUP, RESTORE, VERIFY)
 MODES: tuple[str, ...] = (*STOCK_MODES, DEMO)
 
+COMPRESSORS = ", ".join(COMPRESSOR_WORDS)
+TAR_COMPRESSORS = ", ".join(word for word in COMPRESSOR_WORDS if word != "zstd")
 PROMPT = object()  # value of a bare `--db-password`: ask on the terminal
 
 
@@ -75,6 +77,13 @@ def read_compressor(text: str) -> str:
     return COMPRESSOR_WORDS[text]
 
 
+def read_tar_compressor(text: str) -> str:
+    """Return a compressor that Python's tarfile opens, as hosted-engine's deployment needs (reference 11)."""
+    if text == "zstd":
+        raise UsageError("invalid compressor 'zstd'", f"only dumps may be zstd; use one of {TAR_COMPRESSORS}")
+    return read_compressor(text)
+
+
 def read_dump_format(text: str) -> str:
     """Return `plain` or `custom`."""
     if text not in DUMP_FORMATS:
@@ -109,10 +118,10 @@ RESTORING = "Restore"
 
 # fmt: off
 GENERAL_OPTIONS: tuple[Option, ...] = (
-    Option("--mode", "mode", "what to do (default: backup)", GENERAL, metavar="MODE", read=read_mode,
-           modes=MODES),
-    Option("--scope", "scopes", "what to save or restore; may be given several times (default: all)", GENERAL,
-           metavar="SCOPE", read=read_scope, repeatable=True),
+    Option("--mode", "mode", f"what to do: {', '.join(MODES)} (default: backup)", GENERAL, metavar="MODE",
+           read=read_mode, modes=MODES),
+    Option("--scope", "scopes", f"what to save, restore or verify: {', '.join(SCOPES)}; repeatable"
+           " (default: all)", GENERAL, metavar="SCOPE", read=read_scope, repeatable=True),
     Option("--file", "file", "the archive; needed unless the mode is backup", GENERAL, metavar="FILE"),
     Option("--log", "log", "append the log to this file", GENERAL, metavar="FILE"),
     Option("--tmpdir", "tmpdir", "parent of the private temporary directory (default: $TMPDIR or /tmp)",
@@ -127,10 +136,10 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            modes=(BACKUP, RESTORE)),
     Option("--include-path", "include_paths", "save or restore this path too; may be given several times",
            GENERAL, metavar="PATH", repeatable=True, modes=(BACKUP, RESTORE)),
-    Option("--archive-compressor", "archive_compressor", "compress the whole archive", PACKING, metavar="C",
-           read=read_compressor, modes=(BACKUP,)),
-    Option("--files-compressor", "files_compressor", "compress the files", PACKING, metavar="C",
-           read=read_compressor, modes=(BACKUP,)),
+    Option("--archive-compressor", "archive_compressor", f"compress the whole archive: {TAR_COMPRESSORS}"
+           " (default: None)", PACKING, metavar="C", read=read_tar_compressor, modes=(BACKUP,)),
+    Option("--files-compressor", "files_compressor", f"compress the files: {TAR_COMPRESSORS}"
+           " (default: xz)", PACKING, metavar="C", read=read_tar_compressor, modes=(BACKUP,)),
     Option("--fast-backup", "preset", "preset: the quickest backup", PACKING, form=Form.FLAG,
            constant="fast-backup", modes=(BACKUP,)),
     Option("--fast-restore", "preset", "preset: the quickest restore", PACKING, form=Form.FLAG,
@@ -184,9 +193,11 @@ DATABASE_OPTIONS: tuple[Option, ...] = (
     Option("--{x}db-secured", "secured", "the connection uses TLS", "", form=Form.FLAG, modes=(RESTORE,)),
     Option("--{x}db-sec-validation", "secured_validation", "validate the server's certificate", "",
            form=Form.FLAG, aliases=("--{x}db-secured-validation",), modes=(RESTORE,)),
-    Option("--{x}db-compressor", "compressor", "compress the dump", "", metavar="C", read=read_compressor,
+    Option("--{x}db-compressor", "compressor", f"compress the dump: {COMPRESSORS} (default: zstd)", "",
+           metavar="C", read=read_compressor,
            modes=(BACKUP,)),
-    Option("--{x}db-dump-format", "dump_format", "plain or custom", "", metavar="FORMAT",
+    Option("--{x}db-dump-format", "dump_format", "plain or custom (default: custom)", "",
+           metavar="FORMAT",
            read=read_dump_format, modes=(BACKUP,)),
     Option("--{x}db-restore-jobs", "restore_jobs", "parallel jobs that load a custom dump (default: 2)", "",
            metavar="N", read=read_jobs, modes=(RESTORE,)),

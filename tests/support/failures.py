@@ -1,0 +1,139 @@
+"""Where runs fail in tests, what must be true afterwards, and how a failure must be told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.model.facts import Credentials
+from engine_backup.sample import tree
+from engine_backup.sample.compare import (
+    BACKUP_EVENTS,
+    DatabaseFingerprint,
+    FileFingerprint,
+    fingerprint_database,
+    fingerprint_databases,
+    fingerprint_tree,
+)
+from tests.support.machine import Machine, Result, change_options, login
+
+OLDER = "what stood there before\n"
+OLDER_FILES = (
+    "etc/ovirt-engine/engine.conf.d/10-setup-database.conf",
+    "etc/ovirt-engine/engine.conf.d/12-setup-keycloak.conf",
+    "etc/sysconfig/ovirt-engine",
+    "var/lib/grafana/grafana.db",
+    "var/lib/grafana/grafana.db-wal",
+)
+DATABASES = ("engine", "dwh", "managedblock", "keycloak")
+
+
+def assert_failed(result: Result, status: int, message: str, hint: str = "") -> None:
+    """Hold that a run failed with one line that names the cause, a hint below it, and no traceback."""
+    told = f"status {result.status}\n{result.stdout}\n{result.stderr}"
+    assert result.status == status, told
+    assert "Traceback" not in result.stderr, told
+    lines = result.stderr.splitlines()
+    assert len(result.fatal) == 1, told
+    assert message in result.fatal[0], told
+    below = lines[lines.index(result.fatal[0]) + 1 :]
+    assert [line[:8] for line in below] == ["  hint: "], told
+    assert hint in below[0], told
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that is only read: its root and its databases, with what they were at first."""
+
+    root: Path
+    credentials: Mapping[str, Credentials]
+    files: Mapping[str, FileFingerprint]
+    databases: Mapping[str, DatabaseFingerprint]
+
+    @classmethod
+    def observed(cls, root: Path, credentials: Mapping[str, Credentials]) -> Engine:
+        """Return the engine as it is now."""
+        databases = fingerprint_databases(credentials, BACKUP_EVENTS)
+        return cls(root, credentials, fingerprint_tree(root), databases)
+
+    def assert_untouched(self) -> None:
+        """Hold every row and every file to what they were; a backup's own events do not count."""
+        assert fingerprint_databases(self.credentials, BACKUP_EVENTS) == self.databases
+        assert fingerprint_tree(self.root) == self.files
+
+
+@dataclass(frozen=True)
+class BackupSite:
+    """A place for archives, logs and temporary files of its own, with an older archive there."""
+
+    engine: Engine
+    machine: Machine
+
+    def words(self, *more: str) -> list[str]:
+        """Return the command line of a backup."""
+        return self.machine.words("backup", f"--root={self.engine.root}", *more)
+
+    def back_up(self, *more: str) -> Result:
+        """Back the engine up."""
+        return self.machine.command(*self.words(*more))
+
+    def assert_nothing_left(self) -> None:
+        """Hold that the older archive is as it was, and nothing else is there."""
+        assert self.machine.archive.read_text() == OLDER
+        assert self.machine.leftovers() == []
+        assert [path.name for path in self.machine.directory.glob("*.backup*")] == ["engine.backup"]
+
+
+def backup_site(engine: Engine, directory: Path) -> BackupSite:
+    """Prepare a place for backups of an engine."""
+    machine = Machine(directory)
+    machine.archive.write_text(OLDER)
+    return BackupSite(engine, machine)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A machine with some older files, and empty databases, to restore onto."""
+
+    machine: Machine
+    logins: Mapping[str, Credentials]
+    files: Mapping[str, FileFingerprint]
+
+    def words(self, *more: str) -> list[str]:
+        """Return the command line of a restore into these databases."""
+        options = change_options(self.logins, self.machine.directory)
+        return self.machine.words("restore", "--no-restore-permissions", *options, *more)
+
+    def restore(self, *more: str) -> Result:
+        """Restore the archive of the machine."""
+        return self.machine.command(*self.words(*more))
+
+    def assert_untouched(self) -> None:
+        """Hold that databases are empty, files are as they were, and nothing is left behind."""
+        for credentials in self.logins.values():
+            found = fingerprint_database(credentials)
+            assert (found.tables, found.sequences, found.owners) == ({}, {}, {})
+        assert fingerprint_tree(self.machine.root) == self.files
+        assert self.machine.leftovers() == []
+
+
+def target_logins(server: ScratchServer, prefix: str) -> dict[str, Credentials]:
+    """Create roles with awkward passwords, and empty databases."""
+    return {name: login(server, f"{prefix}_{name}", f"{prefix}_{name}") for name in DATABASES}
+
+
+def target_machine(directory: Path, logins: Mapping[str, Credentials], archive: Path) -> Target:
+    """Lay out a machine on which an engine's packages are installed and some older files lie."""
+    machine = Machine(directory)
+    tree.install_packages(machine.root)
+    for name in OLDER_FILES:
+        path = machine.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(OLDER)
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    shutil.copyfile(archive, machine.archive)
+    return Target(machine, logins, fingerprint_tree(machine.root))
