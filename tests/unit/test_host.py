@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from engine_backup.drivers.config_files import Configuration, Setting
 from engine_backup.drivers.otopi_answers import Answers
 
 SYSTEM = Path("/")
+
+# The tests' own interpreter may stand where an ordinary user cannot start it from.
+PYTHON = sys.executable if os.access(sys.executable, os.X_OK) else "/usr/bin/python3"
 
 
 def write(root: Path, path: str, text: str, mode: int = 0o644) -> Path:
@@ -114,7 +118,7 @@ def test_programs_under_the_root_come_first(tmp_path: Path) -> None:
 @contextmanager
 def running(directory: Path, name: str) -> Iterator[int]:
     script = write(directory, name, "print(flush=True)\nimport time\ntime.sleep(60)\n")
-    with subprocess.Popen([sys.executable, str(script), "start"], stdout=subprocess.PIPE) as child:
+    with subprocess.Popen([PYTHON, str(script), "start"], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()
         yield child.pid
