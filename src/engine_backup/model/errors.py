@@ -40,19 +40,23 @@ class Problem:
 class EngineBackupError(Exception):
     """A failure that is told in one line: what happened to which thing, and what to do next.
 
-    `message` names the thing; `hint` (may be empty) names the next command.
+    `message` names the thing; `hint` names the next command. Where the place that
+    raises it knows no better, the kind of error has a usual hint.
     """
 
     status = ExitStatus.FAILURE
+    usual_hint = "see the log"
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.usual_hint
 
 
 class UsageError(EngineBackupError):
     """The command line cannot be understood or contradicts itself."""
+
+    usual_hint = "see 'engine-backup --help'"
 
 
 class RefusedError(EngineBackupError):
@@ -70,18 +74,21 @@ class UnreadableArchiveError(EngineBackupError):
     """The file is no archive of this tool, or cannot be opened."""
 
     status = ExitStatus.UNREADABLE_ARCHIVE
+    usual_hint = "name a backup made by engine-backup: --file=FILE"
 
 
 class DamagedArchiveError(EngineBackupError):
     """The archive is not what was once written: truncated, flipped, or parts are missing."""
 
     status = ExitStatus.DAMAGED_ARCHIVE
+    usual_hint = "use another backup, or another copy of this one"
 
 
 class HostileArchiveError(EngineBackupError):
     """The archive holds something that no backup writes and that could do harm."""
 
     status = ExitStatus.HOSTILE_ARCHIVE
+    usual_hint = "do not use it; find out where it comes from"
 
 
 class IncompatibleArchiveError(EngineBackupError):
@@ -100,6 +107,7 @@ class InterruptedByUserError(EngineBackupError):
     """A signal asked us to stop."""
 
     status = ExitStatus.INTERRUPTED
+    usual_hint = "start it again when nothing is in the way"
 
 
 class ProgramError(EngineBackupError):

@@ -7,6 +7,7 @@ can fail comes before what others see.
 
 from __future__ import annotations
 
+from engine_backup.model.archive import FileEntry
 from engine_backup.model.components import BY_NAME, COMPONENTS, FILES, AfterLoad, Component, Kind, in_scope
 from engine_backup.model.errors import ExitStatus, Problem
 from engine_backup.model.facts import (
@@ -58,8 +59,15 @@ def choose_files(request: RestoreRequest, archive: ArchiveFacts, os_version: str
     """Decide about every archived path; nothing is chosen when files are out of scope."""
     wanted = FILES in restored_components(request, archive)
     os_changed = archive.apache_configured and archive.os_version != os_version
-    entries = archive.entries if wanted else ()
+    apart = [c for c in COMPONENTS if c.kind is Kind.SQLITE and c.name in archive.dumps]
+    entries = [entry for entry in archive.entries if wanted and not _belongs_to(entry, apart)]
     return select(entries, SAVED_PATHS, request.include_paths, request.allow_paths, os_changed)
+
+
+def _belongs_to(entry: FileEntry, components: list[Component]) -> bool:
+    """Whether a file is a database that the archive has a consistent copy of (4.4.3.4 to 4.4.6 have both)."""
+    names = (c.path.lstrip("/").encode() for c in components)
+    return any(entry.path == name or entry.path.startswith(name + b"-") for name in names)
 
 
 def choose_credentials(

@@ -65,12 +65,13 @@ def save_files(step: SaveFiles, run: BackupRun) -> None:
     """Save the files, as a tar file inside the archive."""
     run.reporter.say(f"- {step.component.label}")
     root = run.request.surroundings.root
-    rows = (*SAVED_PATHS, *(extra_path(path) for path in step.extra_paths))
-    found = file_tree.find_paths(root, rows, LEFT_OUT_OF_BACKUP)
+    extra_rows = tuple(extra_path(path) for path in step.extra_paths)
+    found = file_tree.find_paths(root, (*SAVED_PATHS, *extra_rows), LEFT_OUT_OF_BACKUP)
     for name, reason in found.skipped:
         run.reporter.warn(f"/{os.fsdecode(name)}: {reason}")
-    for row in found.missing[len(SAVED_PATHS) :] if step.extra_paths else ():
-        run.reporter.warn(f"{row.path} does not exist: not saved")
+    for row in found.missing:
+        if row in extra_rows:
+            run.reporter.warn(f"{row.path} does not exist: not saved")
 
     @contextmanager
     def open_sink() -> Iterator[compression.CompressingWriter]:

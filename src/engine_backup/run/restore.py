@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,6 +106,7 @@ def _execute(plan: Plan, run: RestoreRun) -> None:
         if failures:
             raise _incomplete(error, failures) from error
         raise
+    os.sync()
     run.undo.forget()
 
 
