@@ -21,7 +21,7 @@ from engine_backup.sample.compare import (
 )
 from tests.support.machine import Machine, Result, change_options, login
 
-OLDER = "what stood there before\n"
+OLDER = "# what stood there before\n"
 OLDER_FILES = (
     "etc/ovirt-engine/engine.conf.d/10-setup-database.conf",
     "etc/ovirt-engine/engine.conf.d/12-setup-keycloak.conf",

@@ -153,10 +153,21 @@ def parse(words: Sequence[str]) -> Settings:
         raise UsageError("an argument is empty", "see 'engine-backup --help'")
     known, unknown = build_parser().parse_known_args(normalised(words), namespace)
     if unknown:
-        raise UsageError(f"Unknown option '{unknown[0].split('=')[0]}'. Please see '--help' for details.")
+        raise _unknown_option(unknown[0].split("=")[0])
     settings: Settings = known.settings
     _set_mode(settings, known.words)
     return settings
+
+
+def _unknown_option(name: str) -> UsageError:
+    from difflib import get_close_matches
+
+    known = [known for option in all_options() for known in (option.name, *option.aliases)]
+    alike = get_close_matches(name, known, 1)
+    return UsageError(
+        f"Unknown option '{name}'. Please see '--help' for details.",
+        f"did you mean {alike[0]}?" if alike else "",
+    )
 
 
 def _set_mode(settings: Settings, words: Sequence[str]) -> None:

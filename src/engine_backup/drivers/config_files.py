@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from engine_backup.drivers import java_properties
 from engine_backup.drivers.configuration_source import ConfigurationSource, Source, open_source
 from engine_backup.model.components import DATABASES, Component
-from engine_backup.model.errors import EngineBackupError
+from engine_backup.model.errors import ConfigurationError
 from engine_backup.model.facts import Credentials
 from engine_backup.model.secret import Secret
 
@@ -98,11 +98,11 @@ def parse(text: str, earlier: Mapping[str, str], name: str) -> dict[str, str]:
             continue
         match = _ASSIGNMENT.fullmatch(line)
         if match is None:
-            raise EngineBackupError(f"{name}:{number}: neither NAME=value nor a comment", REMEDY)
+            raise ConfigurationError(f"{name}:{number}: neither NAME=value nor a comment")
         try:
             values[match.group(1)] = _expanded(match.group(2), known)
         except ValueError as error:
-            raise EngineBackupError(f"{name}:{number}: {match.group(1)}: {error}", REMEDY) from None
+            raise ConfigurationError(f"{name}:{number}: {match.group(1)}: {error}") from None
     return values
 
 
@@ -160,7 +160,7 @@ def _login(configuration: Configuration, component: Component, conf_prefix: str)
 def _port(configuration: Configuration, name: str) -> int:
     text = configuration.get(name) or DEFAULT_PORT
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:
-        raise EngineBackupError(f"{configuration.source(name)}: {name} is not the number of a port", REMEDY)
+        raise ConfigurationError(f"{configuration.source(name)}: {name} is not the number of a port")
     return int(text)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Union
 
 from engine_backup.drivers.configuration_source import Source, open_source
-from engine_backup.model.errors import EngineBackupError
+from engine_backup.model.errors import ConfigurationError
 
 ANSWERS_FILE = "/etc/ovirt-engine-setup.conf"
 SECTION = "environment:default"
@@ -68,7 +68,7 @@ def parse(text: str, name: str) -> dict[str, Answer]:
             try:
                 values[key] = _typed(value)
             except ValueError as error:
-                raise EngineBackupError(f"{name}:{number}: {key}: {error}", REMEDY) from None
+                raise ConfigurationError(f"{name}:{number}: {key}: {error}") from None
     return values
 
 
@@ -91,7 +91,7 @@ def _entries(text: str, name: str) -> Iterator[tuple[int, str, str, list[str]]]:
         elif match and section:
             entry = (number, section, match.group(1), [match.group(2)])
         else:
-            raise EngineBackupError(f"{name}:{number}: neither KEY=type:value nor a [section]", REMEDY)
+            raise ConfigurationError(f"{name}:{number}: neither KEY=type:value nor a [section]")
     if entry is not None:
         yield entry
 

@@ -59,6 +59,12 @@ class UsageError(EngineBackupError):
     usual_hint = "see 'engine-backup --help'"
 
 
+class ConfigurationError(EngineBackupError):
+    """A line of the product's own configuration cannot be understood."""
+
+    usual_hint = "correct that line of the file"
+
+
 class RefusedError(EngineBackupError):
     """The plan has problems, all of them named; nothing was touched."""
 
