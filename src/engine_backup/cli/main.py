@@ -63,10 +63,10 @@ def _show(console: TextConsole, settings: Settings) -> None:
 def _help(console: TextConsole, settings: Settings) -> None:
     from pathlib import Path
 
-    from engine_backup.drivers.host import help_url
+    from engine_backup.run.help import help_address
 
     console.say(build_parser().format_help().rstrip())
-    address = help_url(Path(settings.get(("", "root"), "/")))
+    address = help_address(Path(settings.get(("", "root"), "/")))
     if address:
         console.say(f"\nFor more information, see {address}")
 

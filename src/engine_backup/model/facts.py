@@ -185,4 +185,5 @@ class RestoreFacts:
     running: tuple[tuple[str, str], ...] = ()
     place_problems: tuple[str, ...] = ()
     existing_files: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
     free_space: int = 0

@@ -98,7 +98,11 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             ),
         ),
         notes=_notes(facts, selection),
-        warnings=(*request.surroundings.warnings, *_warnings(request, facts, selection, components)),
+        warnings=(
+            *request.surroundings.warnings,
+            *facts.warnings,
+            *_warnings(request, facts, selection, components),
+        ),
         problems=_problems(request, facts, selection, components),
     )
 
@@ -146,9 +150,7 @@ def _shown(path: bytes) -> str:
     return "/" + path.decode("utf-8", "backslashreplace")
 
 
-def _warnings(
-    request: RestoreRequest, facts: RestoreFacts, selection: Selection, components: tuple[Component, ...]
-) -> list[str]:
+def _warnings(facts: RestoreFacts, selection: Selection, components: tuple[Component, ...]) -> list[str]:
     archive = facts.archive
     warnings = [
         f"not restored: {_shown(path)}; restore it with {option}"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine_backup.drivers import config_files, file_placing, host, otopi_answers, postgres, postgres_programs
+from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import DATABASES, Kind
 from engine_backup.model.errors import EngineBackupError, Problem
@@ -27,7 +28,7 @@ def observe(
     that only the archive names.
     """
     root = request.surroundings.root
-    configuration = config_files.load(root)
+    configuration, warnings = _configuration(root)
     machine = host_facts(request.surroundings, configuration, otopi_answers.load(root))
     selection = choose_files(request, archive, machine.os_version)
     targets = []
@@ -45,12 +46,21 @@ def observe(
         existing_files=frozenset(
             path for c in DATABASES for path in (c.conf_file,) if path and (root / path.lstrip("/")).is_file()
         ),
+        warnings=warnings,
         free_space=shutil.disk_usage(workspace).free,
     )
     return facts, selection
 
 
-def _running(configuration: config_files.Configuration, root: Path) -> tuple[tuple[str, str], ...]:
+def _configuration(root: Path) -> tuple[Configuration, tuple[str, ...]]:
+    """Return this machine's configuration; one that is broken may be the reason for the restore."""
+    try:
+        return config_files.load(root), ()
+    except EngineBackupError as error:
+        return Configuration({}), (f"this machine's configuration is not looked at: {error.message}",)
+
+
+def _running(configuration: Configuration, root: Path) -> tuple[tuple[str, str], ...]:
     running = []
     if host.engine_running(configuration, root):
         running.append(("Engine", "ovirt-engine"))
