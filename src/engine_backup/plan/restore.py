@@ -101,7 +101,7 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
         warnings=(
             *request.surroundings.warnings,
             *facts.warnings,
-            *_warnings(request, facts, selection, components),
+            *_warnings(facts, selection, components),
         ),
         problems=_problems(request, facts, selection, components),
     )
