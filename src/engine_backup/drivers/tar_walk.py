@@ -256,7 +256,10 @@ class TarWalk:
 
     def _hostile(self, name: bytes, detail: str) -> HostileArchiveError:
         shown = name.decode("utf-8", "backslashreplace")
-        return HostileArchiveError(f"{self._name}: {shown} {detail}", hint="no backup holds such a member")
+        return HostileArchiveError(
+            f"{self._name}: {shown} {detail}",
+            hint="no backup holds such a member; look where the archive comes from",
+        )
 
 
 def check_relations(members: Iterable[MemberInfo], name: str, repeated: bool) -> dict[bytes, MemberInfo]:
@@ -299,4 +302,6 @@ def _check_parents(path: bytes, found: dict[bytes, MemberInfo], name: str) -> No
 
 def _refusal(name: str, path: bytes, detail: str) -> HostileArchiveError:
     shown = path.decode("utf-8", "backslashreplace")
-    return HostileArchiveError(f"{name}: {shown} {detail}", hint="no backup holds such a member")
+    return HostileArchiveError(
+        f"{name}: {shown} {detail}", hint="no backup holds such a member; look where the archive comes from"
+    )

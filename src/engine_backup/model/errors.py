@@ -94,7 +94,7 @@ class HostileArchiveError(EngineBackupError):
     """The archive holds something that no backup writes and that could do harm."""
 
     status = ExitStatus.HOSTILE_ARCHIVE
-    usual_hint = "do not use it; find out where it comes from"
+    usual_hint = "do not use it; look where the archive comes from"
 
 
 class IncompatibleArchiveError(EngineBackupError):
