@@ -238,10 +238,28 @@ def _asks_about_permissions(target: TargetDatabase, archive: ArchiveFacts) -> bo
 
 
 def _rewriting_problems(request: RestoreRequest, facts: RestoreFacts, selection: Selection) -> list[Problem]:
-    """The conf file of each component with changed credentials must exist, restored or already there."""
+    """The conf file of each component with changed credentials must exist, and be able to hold them."""
     restored = {"/" + entry.path.decode("utf-8", "surrogateescape") for entry in selection.restore}
-    return [
+    problems = [
         Problem(f"Can not find {BY_NAME[name].conf_file}", "restore files too, or run engine-setup first")
         for name in request.changed
         if BY_NAME[name].conf_file not in restored | facts.existing_files
     ]
+    return problems + [
+        Problem(
+            f"the {what} for the {BY_NAME[name].label} database holds a line end; no conf file can hold it",
+            "choose one without line ends",
+        )
+        for name, credentials in request.changed.items()
+        for what, text in _conf_values(credentials)
+        if "\n" in text or "\r" in text
+    ]
+
+
+def _conf_values(credentials: Credentials) -> tuple[tuple[str, str], ...]:
+    return (
+        ("host", credentials.host),
+        ("user", credentials.user),
+        ("password", credentials.password.reveal()),
+        ("name", credentials.database),
+    )
