@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.model.errors import ExitStatus
 from engine_backup.model.facts import Credentials
 from engine_backup.sample import tree
 from engine_backup.sample.compare import (
@@ -29,6 +30,7 @@ OLDER_FILES = (
     "var/lib/grafana/grafana.db",
     "var/lib/grafana/grafana.db-wal",
 )
+EVENT_SEQUENCE = "public.audit_log_seq"
 DATABASES = ("engine", "dwh", "managedblock", "keycloak")
 
 
@@ -45,6 +47,20 @@ def assert_failed(result: Result, status: int, message: str, hint: str = "") -> 
     assert hint in below[0], told
 
 
+def assert_refused(
+    result: Result, message: str, hint: str = "", status: ExitStatus = ExitStatus.REFUSED
+) -> None:
+    """Hold that one of the problems of a plan is this one, and each has a hint below it."""
+    told = f"status {result.status}\n{result.stdout}\n{result.stderr}"
+    assert result.status == status, told
+    assert "Traceback" not in result.stderr, told
+    lines = result.stderr.splitlines()
+    hints = [after for line, after in zip(lines, lines[1:]) if line in result.fatal]
+    assert len(hints) == len(result.fatal), told
+    assert all(line.startswith("  hint: ") for line in hints), told
+    assert any(message in line and hint in below for line, below in zip(result.fatal, hints)), told
+
+
 @dataclass(frozen=True)
 class Engine:
     """An engine that is only read: its root and its databases, with what they were at first."""
@@ -57,13 +73,23 @@ class Engine:
     @classmethod
     def observed(cls, root: Path, credentials: Mapping[str, Credentials]) -> Engine:
         """Return the engine as it is now."""
-        databases = fingerprint_databases(credentials, BACKUP_EVENTS)
-        return cls(root, credentials, fingerprint_tree(root), databases)
+        return cls(root, credentials, fingerprint_tree(root), _without_events(credentials))
 
     def assert_untouched(self) -> None:
         """Hold every row and every file to what they were; a backup's own events do not count."""
-        assert fingerprint_databases(self.credentials, BACKUP_EVENTS) == self.databases
+        assert _without_events(self.credentials) == self.databases
         assert fingerprint_tree(self.root) == self.files
+
+
+def _without_events(credentials: Mapping[str, Credentials]) -> dict[str, DatabaseFingerprint]:
+    """Return what the databases hold, but for the events of backups and the sequence that numbers them."""
+    found = fingerprint_databases(credentials, BACKUP_EVENTS)
+    return {
+        name: replace(
+            database, sequences={k: v for k, v in database.sequences.items() if k != EVENT_SEQUENCE}
+        )
+        for name, database in found.items()
+    }
 
 
 @dataclass(frozen=True)
