@@ -142,6 +142,13 @@ def database_size(connection: Connection) -> int:
     return int(size)
 
 
+def has_hosted_engine(connection: Connection) -> bool:
+    """Whether an engine's database knows the engine's own machine: one of origin 6 (reference 11)."""
+    if value(connection, "SELECT pg_catalog.to_regclass('public.vm_static')") is None:
+        return False
+    return bool(value(connection, "SELECT EXISTS (SELECT FROM public.vm_static WHERE origin = 6)"))
+
+
 def observe(connection: Connection) -> DatabaseState:
     """Return what is in a database and what its role may do there."""
     return DatabaseState(

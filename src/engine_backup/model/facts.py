@@ -78,7 +78,8 @@ class DatabaseFacts:
     """One database of the component table as this machine's configuration describes it.
 
     `enabled` None: engine-setup's answers do not mention it. `error` says why
-    it cannot be dumped, None when it can. `size` in bytes.
+    it cannot be dumped, None when it can. `size` in bytes. `hosted_engine`: it
+    knows a machine that the engine itself runs in.
     """
 
     component: Component
@@ -86,6 +87,7 @@ class DatabaseFacts:
     credentials: Credentials | None = None
     error: Problem | None = None
     size: int = 0
+    hosted_engine: bool = False
 
 
 @dataclass(frozen=True)

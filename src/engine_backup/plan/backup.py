@@ -66,9 +66,14 @@ def _preset(request: BackupRequest, facts: BackupFacts) -> tuple[Preset, str]:
     """Choose by risk when nothing was asked: a hosted engine may be restored by the stock tool (design 3)."""
     if request.preset is not None:
         return PRESETS[request.preset], f"packing: {request.preset}, as asked"
-    if facts.host.hosted_engine:
+    if is_hosted_engine(facts):
         return CLASSIC, "packing: classic, since a hosted engine's appliance may hold only the stock tool"
     return DEFAULT, "packing: default (zstd)"
+
+
+def is_hosted_engine(facts: BackupFacts) -> bool:
+    """Whether the engine runs in a machine that it manages itself, by its answers or by its database."""
+    return facts.host.hosted_engine or any(database.hosted_engine for database in facts.databases)
 
 
 def _file_steps(

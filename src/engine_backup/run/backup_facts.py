@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import psycopg2
+
 from engine_backup.drivers import config_files, host, otopi_answers, postgres, postgres_programs
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.otopi_answers import Answers
 from engine_backup.drivers.postgres_programs import Programs
-from engine_backup.model.components import COMPONENTS, DATABASES, Component, Kind, in_scope
+from engine_backup.model.components import COMPONENTS, DATABASES, AfterLoad, Component, Kind, in_scope
 from engine_backup.model.errors import EngineBackupError, Problem
 from engine_backup.model.facts import BackupFacts, DatabaseFacts, FileFacts, HostFacts, TargetFacts
 from engine_backup.model.requests import BackupRequest, Surroundings
@@ -73,7 +75,12 @@ def _database(
         with postgres.session(credentials) as connection:
             postgres_programs.for_dump(connection.server_version, programs)
             size = postgres.database_size(connection)
-        return DatabaseFacts(component, enabled, credentials, size=size)
+            is_engine = component.after_load is AfterLoad.ENGINE
+            hosted = is_engine and postgres.has_hosted_engine(connection)
+        return DatabaseFacts(component, enabled, credentials, size=size, hosted_engine=hosted)
+    except psycopg2.Error as error:
+        problem = Problem(f"cannot look at database '{credentials.database}': {error}", "check its rights")
+        return DatabaseFacts(component, enabled, credentials, error=problem)
     except EngineBackupError as error:
         problem = Problem(error.message, error.hint)
         return DatabaseFacts(component, enabled, credentials, error=problem)

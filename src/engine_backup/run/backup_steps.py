@@ -40,7 +40,7 @@ from engine_backup.model.steps import (
     SaveFiles,
     TakeSnapshots,
 )
-from engine_backup.plan.backup import encoding_of
+from engine_backup.plan.backup import encoding_of, is_hosted_engine
 
 if TYPE_CHECKING:
     from engine_backup.run.backup import BackupRun
@@ -211,7 +211,7 @@ def _manifest(run: BackupRun) -> dict[str, Any]:
         "product_version": host.product_version,
         "os_version": host.os_version,
         "fqdn": host.fqdn,
-        "hosted_engine": host.hosted_engine,
+        "hosted_engine": is_hosted_engine(run.facts),
         "started_at": run.started.isoformat(),
         "components": [component.name for component in run.saved],
         "members": [_member(record, run) for record in run.writer.records],
