@@ -11,7 +11,8 @@ from engine_backup.model.errors import EngineBackupError, RefusedError
 class TextConsole:
     """Normal output to `stdout`, warnings and errors to `stderr`; a progress line where a person looks."""
 
-    def __init__(self, stdout: TextIO, stderr: TextIO) -> None:
+    def __init__(self, stdin: TextIO, stdout: TextIO, stderr: TextIO) -> None:
+        self._stdin = stdin
         self._stdout = stdout
         self._stderr = stderr
         self._unread: list[TextIO] = []
@@ -20,6 +21,11 @@ class TextConsole:
     def say(self, line: str) -> None:
         """Print a line of normal output."""
         self._print(line, self._stdout)
+
+    def wait(self, line: str) -> None:
+        """Print a line, and wait for Enter or the end of the input."""
+        self.say(line)
+        self._stdin.readline()
 
     def warn(self, line: str) -> None:
         """Print a warning."""

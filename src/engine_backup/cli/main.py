@@ -35,7 +35,7 @@ def main() -> int:
 
 def run(words: Sequence[str], environment: Environment) -> int:
     """Do what a command line asks; returns the exit status and raises nothing that is foreseen."""
-    console = TextConsole(environment.stdout, environment.stderr)
+    console = TextConsole(environment.stdin, environment.stdout, environment.stderr)
     try:
         settings = parse(words)
         if SHOW in settings:

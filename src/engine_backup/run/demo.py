@@ -45,6 +45,7 @@ class Stage:
     """Where the demo happens: the engine's root, the archive, and logs."""
 
     directory: Path
+    pg_bindir: Path | None
 
     @property
     def root(self) -> Path:
@@ -58,7 +59,8 @@ class Stage:
 
     def surroundings(self, mode: str) -> Surroundings:
         """What a request of the demo has in common with all others."""
-        return Surroundings(self.root, self.directory / f"{mode}.log", self.directory, (SCOPE_ALL,))
+        log = self.directory / f"{mode}.log"
+        return Surroundings(self.root, log, self.directory, (SCOPE_ALL,), pg_bindir=self.pg_bindir)
 
 
 def demonstrate(request: DemoRequest, console: Console) -> ExitStatus:
@@ -68,7 +70,7 @@ def demonstrate(request: DemoRequest, console: Console) -> ExitStatus:
     version = ".".join(str(number) for number in programs.version)
     console.say(f"Demo: a sample engine on PostgreSQL {version} ({programs.directory})")
     with _directory(request) as directory:
-        stage = Stage(directory)
+        stage = Stage(directory, request.pg_bindir)
         with ScratchServer.start(programs=programs) as server:
             sample, before = _build(request, stage, server, console)
             _back_up(stage, console)
@@ -76,10 +78,22 @@ def demonstrate(request: DemoRequest, console: Console) -> ExitStatus:
         with ScratchServer.start(programs=programs, port=server.port) as fresh:
             _restore(stage, sample, fresh, console)
             comparison = compare(before, stage.root, stage.archive, sample.credentials)
-    _tell(comparison, console, monotonic() - started)
-    if request.keep:
-        console.say(f"The archive, the restored files and the logs are in {request.keep}")
+            _tell(comparison, console, monotonic() - started)
+            if request.keep:
+                _play(stage, fresh, console)
     return ExitStatus.SUCCESS
+
+
+def _play(stage: Stage, fresh: ScratchServer, console: Console) -> None:
+    """Leave the restored engine to the person, with its server, until they have had enough."""
+    directory = stage.directory
+    console.say(f"\nThe archive, the restored engine's files and the logs are in {directory}.")
+    console.say(f"Its databases are at {fresh.host}:{fresh.port}. In another terminal, for example:")
+    command = (
+        f"engine-backup backup --root={stage.root} --file={directory}/mine.backup --log={directory}/mine.log"
+    )
+    console.say(f"  {command}")
+    console.wait("Press Enter to stop the server; the files stay.")
 
 
 @contextmanager

@@ -19,6 +19,9 @@ class Console(Protocol):
     def advance(self, label: str, done: int, total: int | None) -> None:
         """Show that `done` bytes of `total` (None: unknown) of one component are through."""
 
+    def wait(self, line: str) -> None:
+        """Show a line, and wait until the person presses Enter or nobody is there."""
+
     def settle(self) -> None:
         """Take the progress display away."""
 

@@ -11,12 +11,22 @@ from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import DATABASES, Kind
 from engine_backup.model.errors import EngineBackupError, Problem
-from engine_backup.model.facts import ArchiveFacts, HostFacts, RestoreFacts, TargetDatabase
+from engine_backup.model.facts import (
+    ArchiveFacts,
+    DatabaseState,
+    DumpFacts,
+    HostFacts,
+    RestoreFacts,
+    TargetDatabase,
+)
+from engine_backup.model.presets import CUSTOM
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.plan.database_checks import may_connect
 from engine_backup.plan.file_selection import Selection
 from engine_backup.plan.restore import choose_credentials, choose_files, restored_components
 from engine_backup.run.backup_facts import host_facts
+
+SETS_TRANSACTION_TIMEOUT = 17
 
 
 def observe(
@@ -60,6 +70,23 @@ def _configuration(root: Path) -> tuple[Configuration, tuple[str, ...]]:
         return Configuration({}), (f"this machine's configuration is not looked at: {error.message}",)
 
 
+def programs_for(dump: DumpFacts, state: DatabaseState, programs: tuple[Programs, ...]) -> Programs:
+    """Return the programs that read a dump and speak to its target's server.
+
+    pg_restore reads dumps of older majors, and says only what its own major
+    knows: since 17 it sets `transaction_timeout`, which older servers refuse.
+    Raises `EngineBackupError` when none fits.
+    """
+    server_major = state.server_version // 10000
+    chosen = postgres_programs.for_restore(max(dump.programs_major, server_major), programs)
+    if dump.member.dump_format == CUSTOM and chosen.major >= SETS_TRANSACTION_TIMEOUT > server_major:
+        raise EngineBackupError(
+            f"pg_restore {chosen.major} cannot load into a server of version {server_major}",
+            f"install the PostgreSQL {server_major} client, or load into PostgreSQL {chosen.major}",
+        )
+    return chosen
+
+
 def _running(configuration: Configuration, root: Path) -> tuple[tuple[str, str], ...]:
     running = []
     if host.engine_running(configuration, root):
@@ -79,8 +106,9 @@ def _looked_at(
     if target.credentials is None or not may_connect(target, archive, machine, request):
         return target
     try:
-        postgres_programs.for_restore(archive.dumps[target.component.name].programs_major, programs)
         with postgres.session(target.credentials) as connection:
-            return replace(target, state=postgres.observe(connection))
+            state = postgres.observe(connection)
+        programs_for(archive.dumps[target.component.name], state, programs)
+        return replace(target, state=state)
     except EngineBackupError as error:
         return replace(target, error=Problem(error.message, error.hint))

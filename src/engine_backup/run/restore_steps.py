@@ -19,7 +19,6 @@ from engine_backup.drivers import (
     file_tree,
     plain_loading,
     postgres,
-    postgres_programs,
     sqlite,
 )
 from engine_backup.model.archive import EntryType, FileEntry
@@ -37,6 +36,7 @@ from engine_backup.model.steps import (
 )
 from engine_backup.plan.load_rules import decide_statement
 from engine_backup.run.archive_facts import open_dump
+from engine_backup.run.restore_facts import programs_for
 
 if TYPE_CHECKING:
     from engine_backup.run.restore import RestoreRun
@@ -83,7 +83,10 @@ def load_dump(step: LoadDump, run: RestoreRun) -> None:
 
 
 def _load_custom(step: LoadDump, dump: DumpFacts, run: RestoreRun) -> None:
-    programs = postgres_programs.for_restore(dump.programs_major, run.programs)
+    state = next(t.state for t in run.facts.targets if t.component is step.component)
+    if state is None:
+        raise EngineBackupError(f"database {step.credentials.database} was never looked at")
+    programs = programs_for(dump, state, run.programs)
     list_file = run.workspace / f"{step.component.name}.list"
     list_file.write_text(dump.kept, encoding="utf-8", errors="surrogateescape")
     with open_dump(run.archive, dump.member) as stream:

@@ -114,7 +114,7 @@ def _check_sqlite(archive: Archive, member: DumpMember, workspace: Path) -> None
 def _check_custom(
     component: Component, archive: Archive, member: DumpMember, programs: tuple[Programs, ...]
 ) -> None:
-    newest = postgres_programs.for_restore(0, programs)
+    newest = postgres_programs.for_restore(0, programs[:1])
     name = f"{archive.path}: {member.member}"
     try:
         with open_dump(archive, member) as stream:

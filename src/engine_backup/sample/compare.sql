@@ -48,7 +48,8 @@ CREATE TEMPORARY VIEW definitions AS
     SELECT 'index', schema || '.' || name, '', '', pg_get_indexdef(oid) FROM own WHERE own.kind = 'i'
     UNION ALL
     SELECT 'constraint', schema || '.' || name, conname, '', pg_get_constraintdef(c.oid)
-      FROM own JOIN pg_constraint c ON conrelid = own.oid
+      -- NOT NULL stands with the column; since PostgreSQL 18 it has a name too, which partitions do not keep
+      FROM own JOIN pg_constraint c ON conrelid = own.oid AND contype <> 'n'
     UNION ALL
     SELECT 'trigger', schema || '.' || name, tgname, '', pg_get_triggerdef(t.oid)
       FROM own JOIN pg_trigger t ON tgrelid = own.oid AND NOT tgisinternal
