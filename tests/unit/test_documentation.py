@@ -1,0 +1,314 @@
+"""The documentation is held against the program: names, numbers, links, and commands that really run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+import engine_backup
+from engine_backup.drivers import postgres
+from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.model.components import BY_NAME, DATABASES
+from engine_backup.model.errors import EngineBackupError, ExitStatus
+from engine_backup.model.facts import Credentials
+from engine_backup.model.options import GENERAL_OPTIONS, all_options
+from engine_backup.model.paths import SAVED_PATHS
+from engine_backup.model.presets import PRESETS
+from engine_backup.model.secret import Secret
+from engine_backup.sample.compare import fingerprint_database
+from tests.support.sample import Original
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+PACKAGE = Path(engine_backup.__file__).parent
+PAGES = [README, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+
+# Options of tar, pg_restore and psql in the commands that the pages show, and of ours that argparse adds.
+FOREIGN = {
+    "--name",  # stands for any
+    "--wildcards", "--list", "--exit-on-error", "--no-owner", "--no-privileges", "--use-list", "--host",
+    "--username", "--dbname", "--set", "--deploy", "--restore-from-file",
+}  # fmt: skip
+PARSERS_OWN = {"--help", "--version"}
+# Stand for a family of options.
+FAMILIES = re.compile(r"--(?:provision|he-remove|change)-?\*|--\*-[a-z-]+")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
+CHECKED = re.compile(r"^( *)<!-- checked: (.*) -->\n *```\w+\n((?:.*\n)*?) *```$", re.MULTILINE)
+
+# What the commands need, for machines that have it as a library only.
+STAND_INS = {
+    "xz": "import lzma, shutil, sys\nshutil.copyfileobj(lzma.open(sys.stdin.buffer), sys.stdout.buffer)\n",
+    "zstd": "import shutil, sys\n"
+    "try:\n    from compression import zstd\nexcept ImportError:\n    from backports import zstd\n"
+    "shutil.copyfileobj(zstd.open(sys.argv[2]), sys.stdout.buffer)\n",
+}
+
+
+def page_name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def block(page: Path, title: str) -> str:
+    """Return a fenced block that the page marks as checked, without the indent of the list around it."""
+    for indent, found, text in CHECKED.findall(page.read_text(encoding="utf-8")):
+        if found == title:
+            return "".join(line.removeprefix(indent) for line in text.splitlines(keepends=True))
+    raise AssertionError(f"{page_name(page)} has no checked block {title!r}")
+
+
+def table(page: Path, title: str) -> list[list[str]]:
+    """Return the cells of the table below a mark, without its head."""
+    text = page.read_text(encoding="utf-8").split(f"<!-- checked: {title} -->\n")[1]
+    lines = text.split("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+@pytest.mark.parametrize("option", GENERAL_OPTIONS, ids=lambda option: option.name)
+def test_readme_names_every_general_option(option):
+    if not option.hidden:
+        assert option.name in OPTION.findall(README.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("field", sorted({option.field for option in all_options() if option.component}))
+def test_each_kind_of_database_option_is_named_somewhere(field):
+    named = {name for page in PAGES for name in OPTION.findall(page.read_text(encoding="utf-8"))}
+    assert named & {option.name for option in all_options() if option.component and option.field == field}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_every_option_that_is_named_exists(page: Path):
+    text = FAMILIES.sub("", page.read_text(encoding="utf-8"))
+    known = {name for option in all_options() for name in (option.name, *option.aliases)}
+    unknown = set(OPTION.findall(text)) - known - PARSERS_OWN - FOREIGN
+    assert unknown <= ({"--fil"} if page.name == "exit-codes.md" else set())
+
+
+def test_readme_names_every_preset_and_scope():
+    text = README.read_text(encoding="utf-8")
+    assert [f"`--{name}`" in text for name in PRESETS if name != "default"] == [True] * (len(PRESETS) - 1)
+    for component in BY_NAME.values():
+        assert f"`{component.scope}`" in text
+
+
+def test_readme_names_what_is_saved():
+    """Every saved path, or the directory that the table of groups sums it up with."""
+    text = README.read_text(encoding="utf-8")
+    summed_up = ("/etc/httpd/", "/var/lib/ovirt-engine-reports", "/etc/firewalld/", "/etc/sysconfig/ip")
+    summed_up += ("/etc/sysconfig/nftables.conf", "/etc/nftables", "/etc/ovirt-provider-ovn/logger.conf")
+    for row in SAVED_PATHS:
+        assert f"`{row.path}`" in text or row.path.startswith(summed_up), row.path
+        if row.group == "httpd":
+            assert "/etc/httpd" in text
+
+
+@pytest.mark.parametrize("status", ExitStatus, ids=lambda status: status.name)
+def test_each_exit_status_is_explained(status: ExitStatus):
+    text = (DOCS / "exit-codes.md").read_text(encoding="utf-8")
+    assert f"| {status.value} | `{status.name}` |" in text
+    if status is not ExitStatus.SUCCESS:
+        assert re.search(rf"^### {status.value}, ", text, re.MULTILINE)
+
+
+def test_only_real_exit_statuses_are_explained():
+    text = (DOCS / "exit-codes.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", text, re.MULTILINE)
+    assert rows == [(str(status.value), status.name) for status in ExitStatus]
+
+
+def test_each_error_is_mapped_to_its_status():
+    text = (DOCS / "exit-codes.md").read_text(encoding="utf-8")
+    sections = re.split(r"^### (\d+), ", text, flags=re.MULTILINE)[1:]
+    by_status = dict(zip(sections[::2], sections[1::2]))
+    for error in kinds_of_error(EngineBackupError):
+        if error.__module__ == EngineBackupError.__module__ or error is postgres.LoginError:
+            assert f"`{error.__name__}`" in by_status[str(int(error.status))], error.__name__
+
+
+def kinds_of_error(kind: type[EngineBackupError]) -> Iterator[type[EngineBackupError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from kinds_of_error(below)
+
+
+def test_the_source_map_lists_every_module_and_no_other():
+    listed = re.findall(r"^\| `([\w/]+\.py)` \|", (DOCS / "source-map.md").read_text("utf-8"), re.MULTILINE)
+    modules = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")}
+    layers = {f"{path.parent.name}/__init__.py" for path in PACKAGE.glob("*/__init__.py")}
+    assert sorted(listed) == sorted(modules - layers)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_links_lead_somewhere(page: Path):
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        place = (page.parent / name).resolve() if name else page
+        assert place.exists(), target
+        if anchor:
+            assert anchor in anchors(place), target
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_pages_are_plain(page: Path):
+    text = page.read_text(encoding="utf-8")
+    assert text.endswith("\n") and not text.endswith("\n\n")
+    assert not re.search(r"[ \t]$", text, re.MULTILINE)
+    assert text.startswith("# ")
+
+
+def manifest_of(archive: Path) -> dict:
+    with tarfile.open(archive) as opened:
+        return json.load(opened.extractfile("./manifest.json"))
+
+
+def test_every_field_of_the_manifest_is_explained(original: Original):
+    page = DOCS / "archive-format.md"
+    manifest = manifest_of(original.machine.archive)
+    types = {bool: "boolean", int: "integer", str: "string"}
+    documented = {cells[0].strip("`"): cells[1] for cells in table(page, "fields of the manifest")}
+    assert list(manifest) == list(documented)
+    for name, value in manifest.items():
+        assert documented[name].startswith("array") if isinstance(value, list) else types[type(value)]
+        if type(value) in types:
+            assert documented[name] == types[type(value)], name
+
+
+def test_every_field_of_a_member_is_explained(original: Original):
+    page = DOCS / "archive-format.md"
+    rows = {cells[0].strip("`"): cells[1:] for cells in table(page, "fields of each member")}
+    seen: set[str] = set()
+    for member in manifest_of(original.machine.archive)["members"]:
+        expected = {
+            name
+            for name, (of, *_) in rows.items()
+            if set(of.replace("`", "").split(", ")) & set(groups(member))
+        }
+        assert set(member) == expected, member["name"]
+        for name, value in member.items():
+            kinds = {int: "integer", str: "string", list: "array of strings"}
+            assert rows[name][1] == kinds[type(value)], name
+        seen |= set(member)
+    assert seen == set(rows)
+
+
+def groups(member: dict) -> list[str]:
+    """Name the words of the column "of" that fit a member."""
+    component = member.get("component")
+    if component is None:
+        return ["all"]
+    if component == "files":
+        return ["all", "files"]
+    is_postgres = component in {row.name for row in DATABASES}
+    return ["all", "databases", "PostgreSQL"] if is_postgres else ["all", "databases"]
+
+
+@contextmanager
+def by_hand(server: ScratchServer, directory: Path) -> Iterator[dict[str, str]]:
+    """Return the environment of somebody who works by hand: programs in the PATH, passwords in ~/.pgpass."""
+    programs = directory / "programs"
+    programs.mkdir()
+    for name, text in STAND_INS.items():
+        if shutil.which(name) is None:
+            place = programs / name
+            place.write_text(f"#!{sys.executable}\n{text}")
+            place.chmod(0o755)
+    path = f"{programs}:{server.programs.directory}:{os.environ['PATH']}"
+    yield {**os.environ, "PATH": path, "HOME": str(directory), "PGPORT": str(server.port)}
+
+
+def pgpass_line(login: Credentials) -> str:
+    password = login.password.reveal().replace("\\", "\\\\").replace(":", "\\:")
+    return f"*:*:*:{login.user}:{password}\n"
+
+
+def test_an_archive_is_restored_by_hand_as_the_page_says(original: Original, tmp_path: Path):
+    """The literal commands, one after the other in one shell, on a real archive and a server of its own."""
+    page = DOCS / "archive-format.md"
+    shutil.copy2(original.machine.archive, tmp_path / "engine.backup")
+    titles = ("unpack by hand", "unpack the files by hand", "load the dumps by hand")
+    with ScratchServer.start() as server:
+        logins = empty_databases(server, original)
+        pgpass = tmp_path / ".pgpass"
+        pgpass.write_text("".join(pgpass_line(login) for login in logins.values()))
+        pgpass.chmod(0o600)
+        with by_hand(server, tmp_path) as environment:
+            done = subprocess.run(
+                ["bash", "-eu", "-o", "pipefail", "-c", "".join(block(page, title) for title in titles)],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == 0, done.stdout + done.stderr
+        for name, before in original.databases.items():
+            assert fingerprint_database(logins[name]).tables.keys() == before.tables.keys()
+        compare_rows(original, logins)
+        with closing(postgres.connect(logins["engine"])) as connection, connection.cursor() as cursor:
+            cursor.execute(block(page, "clean up by hand"))
+            cursor.execute("SELECT option_value FROM vdc_options WHERE option_name = 'DbJustRestored'")
+            assert cursor.fetchall() == [("1",)]
+            cursor.execute("SELECT (SELECT count(*) FROM job) + (SELECT count(*) FROM step)")
+            assert cursor.fetchone() == (0,)
+    hashes = [line for line in done.stdout.splitlines() if line.endswith(": OK")]
+    assert len(hashes) == len(manifest_of(original.machine.archive)["members"]) + 1
+    assert (tmp_path / "unpacked").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "unpacked/files.d/etc/ovirt-engine/engine.conf.d/10-setup-database.conf").is_file()
+
+
+def empty_databases(server: ScratchServer, original: Original) -> dict[str, Credentials]:
+    logins = {}
+    for name, login in original.sample.credentials.items():
+        server.create_role(login.user, login.password)
+        server.create_database(login.database, login.user)
+        logins[name] = Credentials(server.host, server.port, login.user, login.password, login.database)
+    return logins
+
+
+def compare_rows(original: Original, logins: dict[str, Credentials]) -> None:
+    """Tables that the engine's own events write to are not compared."""
+    for name, before in original.databases.items():
+        now = fingerprint_database(logins[name]).tables
+        for title, rows in before.tables.items():
+            if title not in ("public.audit_log", "public.engine_backup_log"):
+                assert now[title] == rows, title
+
+
+def test_roles_and_databases_of_the_readme_are_fit_for_a_restore(tmp_path: Path):
+    """The literal SQL, as the server's administrator; then what a restore looks at."""
+    statements = [text for text in block(README, "create roles and databases").split(";") if text.strip()]
+    with ScratchServer.start() as server:
+        with closing(server.connect("postgres")) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
+        for component in DATABASES:
+            if component.name in ("reports", "cinderlib"):
+                continue
+            password = Secret(f"password of the {component.label} database".replace("Engine", "engine"))
+            user, name = component.default_user, component.default_database
+            login = Credentials(server.host, server.port, user, password, name)
+            with postgres.session(login) as connection:
+                state = postgres.observe(connection)
+            assert (state.objects, state.encoding) == (0, "UTF8")
+            assert state.may_create and not state.superuser
+            assert "uuid-ossp" in state.extensions | state.creatable_extensions
