@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, TextIO
 
-from engine_backup.model.errors import EngineBackupError, RefusedError
+from engine_backup.model.errors import EngineBackupError, InterruptedByUserError, RefusedError
 
 
 class TextConsole:
@@ -31,7 +31,7 @@ class TextConsole:
         """Print a warning."""
         self._print(f"Warning: {line}", self._stderr)
 
-    def fatal(self, error: EngineBackupError) -> None:
+    def fatal(self, error: EngineBackupError | InterruptedByUserError) -> None:
         """Print why the run failed: a `FATAL:` line for each reason, with its hint below it."""
         self.settle()
         reasons = error.problems if isinstance(error, RefusedError) else (error,)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from engine_backup.cli.console import TextConsole
 from engine_backup.cli.environment import Environment
 from engine_backup.cli.parser import SHOW, Settings, build_parser, parse
 from engine_backup.model.errors import EngineBackupError, ExitStatus, InterruptedByUserError
+from engine_backup.run import stopping
 
 if TYPE_CHECKING:
     from engine_backup.model.requests import Request
@@ -27,8 +26,7 @@ def main() -> int:
     """
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    stopping.obey()
     os.umask(0o077)
     return run(sys.argv[1:], Environment())
 
@@ -46,7 +44,7 @@ def run(words: Sequence[str], environment: Environment) -> int:
 
         request: Request = build_request(settings, environment)
         return perform(request, console)
-    except EngineBackupError as error:
+    except (EngineBackupError, InterruptedByUserError) as error:
         console.fatal(error)
         return error.status
     finally:
@@ -69,7 +67,3 @@ def _help(console: TextConsole, settings: Settings) -> None:
     address = help_address(Path(settings.get(("", "root"), "/")))
     if address:
         console.say(f"\nFor more information, see {address}")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise InterruptedByUserError(f"stopped by {signal.Signals(number).name}")

@@ -109,11 +109,19 @@ class IncompleteChangeError(EngineBackupError):
     status = ExitStatus.INCOMPLETE_CHANGE
 
 
-class InterruptedByUserError(EngineBackupError):
-    """A signal asked us to stop."""
+class InterruptedByUserError(BaseException):
+    """A signal asked us to stop.
+
+    Like `KeyboardInterrupt` it is no `Exception`: where a failure is put up with
+    or only noted, a wish to stop must not be.
+    """
 
     status = ExitStatus.INTERRUPTED
-    usual_hint = "start it again when nothing is in the way"
+    hint = "start it again when nothing is in the way"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class ProgramError(EngineBackupError):

@@ -18,7 +18,7 @@ from engine_backup.model.facts import BackupFacts
 from engine_backup.model.requests import BackupRequest
 from engine_backup.model.steps import Plan
 from engine_backup.plan.backup import archive_packing, has_plain_dump, plan_backup
-from engine_backup.run import backup_facts, backup_steps
+from engine_backup.run import backup_facts, backup_steps, stopping
 from engine_backup.run.events import Events
 from engine_backup.run.hook_paths import added_backup_paths
 from engine_backup.run.output_file import OutputFile, output_file
@@ -68,7 +68,8 @@ def back_up(request: BackupRequest, reporter: Reporter) -> ExitStatus:
     try:
         _execute(request, facts, plan, reporter, events)
     except BaseException as error:
-        events.failed(str(error) or type(error).__name__)
+        with stopping.ignored():
+            events.failed(str(error) or type(error).__name__)
         raise
     reporter.say("Done.")
     return ExitStatus.SUCCESS

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from engine_backup.drivers.run_log import open_log
-from engine_backup.model.errors import EngineBackupError, ExitStatus
+from engine_backup.model.errors import EngineBackupError, ExitStatus, InterruptedByUserError
 from engine_backup.model.options import BACKUP, RESTORE, VERIFY
 from engine_backup.model.requests import BackupRequest, DemoRequest, Request, RestoreRequest, VerifyRequest
 from engine_backup.run.reporting import Console, Reporter
@@ -35,10 +35,15 @@ def perform(request: Request, console: Console) -> ExitStatus:
             failure = _describe(error, request)
             log.fatal(failure.message)
             raise failure from error
-        except EngineBackupError as error:
+        except (EngineBackupError, InterruptedByUserError) as error:
             log.fatal(error.message)
             _log_program_output(error, reporter)
+            if os.strerror(errno.ENOSPC) in error.message:
+                error.hint = "make room on that file system, and start again"
             raise
+        finally:
+            if log.failure:
+                console.warn(log.failure)
 
 
 def _head(request: BackupRequest | RestoreRequest | VerifyRequest, reporter: Reporter) -> None:

@@ -19,7 +19,7 @@ from engine_backup.model.facts import RestoreFacts
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.steps import LoadDump, Plan
 from engine_backup.plan.restore import plan_restore
-from engine_backup.run import restore_facts, restore_steps
+from engine_backup.run import restore_facts, restore_steps, stopping
 from engine_backup.run.archive_facts import observe_archive
 from engine_backup.run.reading import checked
 from engine_backup.run.reporting import Reporter
@@ -102,7 +102,8 @@ def _execute(plan: Plan, run: RestoreRun) -> None:
             run.reporter.note(f"step: {step}")
             restore_steps.HANDLERS[type(step)](step, run)
     except BaseException as error:
-        failures = run.undo.unwind()
+        with stopping.ignored():
+            failures = run.undo.unwind()
         if failures:
             raise _incomplete(error, failures) from error
         raise
