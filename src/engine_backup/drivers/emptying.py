@@ -36,7 +36,7 @@ UNLINK_LARGE_OBJECTS = "SELECT pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_larg
 def empty(credentials: Credentials) -> None:
     """Drop every object of a database, but extensions and the schema public, in one transaction.
 
-    Raises `LoginError`, or psycopg2's error when an object is not ours to drop.
+    Raises `LoginError`, or `EngineBackupError` when an object is not ours to drop.
     """
     with session(credentials) as connection, connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '60s'")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the class has a lower-case name
 
-from engine_backup.drivers.postgres import connect
+from engine_backup.drivers.postgres import connect, naming
 from engine_backup.model.components import AfterLoad
 from engine_backup.model.facts import Credentials
 
@@ -106,8 +106,13 @@ FIXES: dict[AfterLoad, tuple[Fix, ...]] = {
 
 
 def apply(which: AfterLoad, credentials: Credentials, tell: Callable[[str], None]) -> None:
-    """Apply a set of fixes in one transaction, telling each; raises psycopg2's errors."""
-    with closing(connect(credentials)) as connection, connection, connection.cursor() as cursor:
+    """Apply a set of fixes in one transaction, telling each; raises `EngineBackupError`."""
+    with (
+        closing(connect(credentials)) as connection,
+        naming(credentials),
+        connection,
+        connection.cursor() as cursor,
+    ):
         cursor.execute("SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = 'public'")
         tables = frozenset(name for (name,) in cursor.fetchall())
         for fix in FIXES[which]:

@@ -101,10 +101,24 @@ def _login_error(credentials: Credentials, error: Exception) -> LoginError:
 
 @contextmanager
 def session(credentials: Credentials) -> Iterator[Connection]:
-    """Log in for the length of a block, in autocommit mode; raises `LoginError`."""
-    with closing(connect(credentials)) as connection:
+    """Log in for the length of a block, in autocommit mode.
+
+    Raises `LoginError`, and `EngineBackupError` for what the server complains about within the block.
+    """
+    with closing(connect(credentials)) as connection, naming(credentials):
         connection.autocommit = True
         yield connection
+
+
+@contextmanager
+def naming(credentials: Credentials) -> Iterator[None]:
+    """Turn what the server complains about within the block into an error that names the database."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        lines = (error.diag.message_primary or str(error)).split("\n")
+        message = f"database '{credentials.database}' at {credentials.address}: {lines[0].strip()}"
+        raise EngineBackupError(message, "look into the database server's log") from error
 
 
 @contextmanager
@@ -207,10 +221,12 @@ def snapshot(credentials: Credentials) -> Iterator[tuple[Connection, SnapshotFac
     manual, 9.28.5). Raises `LoginError`, and `EngineBackupError` when the view was lost before the end.
     """
     with closing(connect(credentials)) as connection:
-        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        with connection.cursor() as cursor:
-            cursor.execute("SET idle_in_transaction_session_timeout = 0")
-        yield connection, _snapshot_facts(connection)
+        with naming(credentials):
+            connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+            with connection.cursor() as cursor:
+                cursor.execute("SET idle_in_transaction_session_timeout = 0")
+            facts = _snapshot_facts(connection)
+        yield connection, facts
         try:
             value(connection, "SELECT 1")
         except psycopg2.Error as error:
@@ -254,7 +270,7 @@ GRANTED_ROLES = """
 
 
 def create_extensions(connection: Connection, names: tuple[str, ...]) -> None:
-    """Create extensions that the role may create; raises psycopg2's errors."""
+    """Create extensions that the role may create."""
     with connection.cursor() as cursor:
         for name in names:
             cursor.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(name)))
