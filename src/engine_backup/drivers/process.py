@@ -123,11 +123,17 @@ def small_environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def failure(command: Command, status: int, error_output: str) -> ProgramError:
-    """Describe a program's failure in one line, with the last line that it wrote itself."""
+    """Describe a program's failure in one line, with the line that it wrote about it itself."""
     ending = f"was ended by signal {-status}" if status < 0 else f"failed with exit status {status}"
+    detail = _telling_line(command.name, error_output)
+    return ProgramError(f"{command.name} {ending}{detail and ': '}{detail}", status, error_output)
+
+
+def _telling_line(program: str, error_output: str) -> str:
+    """Return the line that says why: PostgreSQL's programs mark it, and quote statements after it."""
     lines = [line.strip() for line in error_output.splitlines() if line.strip()]
-    detail = f": {lines[-1]}" if lines else ""
-    return ProgramError(f"{command.name} {ending}{detail}", status, error_output)
+    marked = [line for line in lines if line.startswith((f"{program}: error:", f"{program}: fatal:"))]
+    return marked[0] if marked else lines[-1] if lines else ""
 
 
 def run(command: Command, input_bytes: bytes = b"", accept: frozenset[int] = frozenset({0})) -> Outcome:

@@ -30,7 +30,8 @@ def back_up(source: Path, target: Path) -> None:
             _copy(original, target)
     except sqlite3.Error as error:
         message = f"failed to backup {source} with sqlite3: {error}"
-        raise EngineBackupError(message, "check the file, and who writes to it") from error
+        hint = "check the file, who writes to it, and the space in the temporary directory (--tmpdir=DIR)"
+        raise EngineBackupError(message, hint) from error
 
 
 def _copy(original: sqlite3.Connection, target: Path) -> None:
