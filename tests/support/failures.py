@@ -158,9 +158,11 @@ def _tree(root: Path) -> dict[str, FileFingerprint]:
     return {**found, OWN_DIRECTORY: replace(found[OWN_DIRECTORY], mtime_ns=0)}
 
 
-def target_logins(server: ScratchServer, prefix: str) -> dict[str, Credentials]:
-    """Create roles with awkward passwords, and empty databases."""
-    return {name: login(server, f"{prefix}_{name}", f"{prefix}_{name}") for name in DATABASES}
+def target_logins(
+    server: ScratchServer, prefix: str, password: str = "Te:st\\Pw 1"
+) -> dict[str, Credentials]:
+    """Create roles with an awkward password, and empty databases."""
+    return {name: login(server, f"{prefix}_{name}", f"{prefix}_{name}", password) for name in DATABASES}
 
 
 def target_machine(directory: Path, logins: Mapping[str, Credentials], archive: Path) -> Target:
