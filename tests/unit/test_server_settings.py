@@ -52,6 +52,9 @@ def with_setting(line: str) -> str:
         ("work_mem = 1.5e3", "1.5e3"),
         (r"work_mem = 'it''s \'\101\t\\'", "it's 'A\t\\"),
         ("sort_mem = 4", "4"),
+        ("work_mem = a.b.c", "a.b.c"),
+        ("work_mem = a.b-c", "a.b-c"),
+        ("work_mem = en_US.UTF-8", "en_US.UTF-8"),
     ],
 )
 def test_lines_are_read_as_the_server_reads_them(line, value):
@@ -71,6 +74,7 @@ def test_lines_are_read_as_the_server_reads_them(line, value):
         "work_mem = 'open",
         "work-mem = 1",
         "work_mem = *",
+        "work_mem = a.b",
         "1work_mem = 1",
         "a.b.c = 1",
         "work_mem = '1'2",
@@ -89,7 +93,7 @@ def test_other_lines_are_not_broken(line):
 
 
 def test_of_several_lines_the_last_wins_and_includes_are_told():
-    text = "Max_Connections = 1\ninclude_if_exists 'other.conf'\nmax_connections 2\nINCLUDE_DIR = conf.d\n"
+    text = "Max_Connections = 1\ninclude_if_exists 'other.conf'\nmax_connections 2\nINCLUDE_DIR = 'conf.d'\n"
     assert settings(text) == {"max_connections": "2"}
     assert edit(text).includes == ("other.conf", "conf.d")
 

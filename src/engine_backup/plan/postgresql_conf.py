@@ -18,17 +18,19 @@ FORMER_NAMES: Mapping[str, str] = {"sort_mem": "work_mem", "vacuum_mem": "mainte
 # Every byte above ASCII is a letter to the scanner.
 _LETTER = r"[A-Za-z_\u0080-\U0010ffff]"
 _LETTER_OR_DIGIT = r"[A-Za-z_0-9\u0080-\U0010ffff]"
-_NAME = rf"{_LETTER}{_LETTER_OR_DIGIT}*(?:\.{_LETTER}{_LETTER_OR_DIGIT}*)?"
+_WORD = rf"{_LETTER}{_LETTER_OR_DIGIT}*"
+_NAME = rf"{_WORD}(?:\.{_WORD})?"
 _QUOTED = r"'(?:[^'\\\n]|\\.|'')*'"
 _INTEGER = r"[-+]?(?:0x[0-9a-fA-F]+|[0-9]+)[a-zA-Z]*"
 _REAL = r"[-+]?[0-9]*\.[0-9]*(?:[Ee][-+]?[0-9]+)?"
-_UNQUOTED = rf"{_LETTER}(?:{_LETTER_OR_DIGIT}|[-._:/])*"
+_LONGER = rf"(?:{_LETTER_OR_DIGIT}|[-._:/])"
+# Two words with a dot are a name to the scanner, and no value.
+_UNQUOTED = rf"(?!{_WORD}\.{_WORD}(?!{_LONGER})){_LETTER}{_LONGER}*"
 _BLANKS = r"[ \t\r]*"
 _END = rf"{_BLANKS}(?:#.*)?"
-# A longer token would have been an unquoted string, which is no name.
-_NAME_END = rf"(?!{_LETTER_OR_DIGIT}|[-._:/])"
 _SETTING = re.compile(
-    rf"{_BLANKS}(?P<name>{_NAME}){_NAME_END}{_BLANKS}=?{_BLANKS}"
+    # A longer word would be an unquoted string, and no name.
+    rf"{_BLANKS}(?P<name>{_NAME})(?!{_LONGER}){_BLANKS}=?{_BLANKS}"
     rf"(?P<value>{_QUOTED}|{_REAL}|{_INTEGER}|{_UNQUOTED}){_END}",
     re.DOTALL,
 )
