@@ -101,7 +101,7 @@ def _check_files(found, root: Path) -> None:
             assert int(status.st_mtime) == entry["mtime"], entry["path"]
         if os.getuid() == 0:
             assert (status.st_uid, status.st_gid) == _owner(entry)
-        if entry["type"] == "file":
+        if entry["type"] == "file" and os.access(path, os.R_OK):
             assert _sha256(path) == entry["sha256"], entry["path"]
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
 from engine_backup.drivers.postgres_programs import Programs
 
-HEAD = """#!{python}
+# A line for sh that is a text to Python: the interpreter's path may hold blanks, which `#!` does not take.
+HEAD = """#!/bin/sh
+'''exec' {python} "$0" "$@"
+' '''
 import os, signal, subprocess, sys, time
 from pathlib import Path
 
@@ -52,5 +56,5 @@ def wrapped(directory: Path, real: Programs, **bodies: str) -> Path:
 
 def write_program(path: Path, real: str, body: str) -> None:
     """Write one such program."""
-    path.write_text(HEAD.format(python=sys.executable, real=real, place=str(path.parent)) + body)
+    path.write_text(HEAD.format(python=shlex.quote(sys.executable), real=real, place=str(path.parent)) + body)
     path.chmod(0o755)
