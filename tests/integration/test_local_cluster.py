@@ -25,6 +25,7 @@ from engine_backup.drivers.server_observation import (
     settings_elsewhere,
 )
 from engine_backup.model.errors import EngineBackupError, ProgramError
+from engine_backup.model.server import ClusterFacts
 from engine_backup.plan.access_rules import with_access, with_administrator_access
 from engine_backup.plan.server_settings import Conditions, edited
 
@@ -129,6 +130,37 @@ def test_a_server_that_cannot_start_tells_where_to_look(cluster):
     with pytest.raises(ProgramError, match="cannot start PostgreSQL") as caught:
         cluster.start()
     assert "logs in" in caught.value.hint
+
+
+def test_a_new_cluster_can_be_removed_and_no_other(root):
+    found = LocalCluster(root)
+    empty = found.observe()
+    found.initialise()
+    with pytest.raises(EngineBackupError, match="is in use and stays"):
+        found.remove(found.observe())
+    found.remove(empty)
+    assert list(found.data.iterdir()) == []
+    assert found.observe() == empty
+
+
+@AS_ROOT
+def test_directories_that_were_made_go_with_the_cluster(root, monkeypatch):
+    assert USER is not None
+    monkeypatch.setattr("engine_backup.drivers.local_cluster.ACCOUNT", USER.name)
+    (root / "var/lib/pgsql/data").rmdir()
+    (root / "var/lib/pgsql").rmdir()
+    found = LocalCluster(root)
+    empty = found.observe()
+    found.initialise()
+    assert found.observe().initialised
+    found.remove(empty)
+    assert list((root / "var/lib").iterdir()) == []
+
+
+def test_a_running_server_is_not_removed(running):
+    before = ClusterFacts(running.data, "", 0, 0)
+    with pytest.raises(EngineBackupError, match="is in use and stays"):
+        running.remove(before)
 
 
 def test_a_second_initialisation_is_refused(cluster):

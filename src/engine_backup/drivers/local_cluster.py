@@ -44,6 +44,7 @@ class LocalCluster:
         self.root = root
         self.data = data or root / DATA
         self.service = service
+        self._made: list[Path] = []
 
     def observe(self) -> ClusterFacts:
         """Return what is there now; nothing is changed. An unreadable data directory counts as none."""
@@ -77,6 +78,8 @@ class LocalCluster:
 
         Raises `ProgramError`. Nothing is started.
         """
+        places = (self.data.parent.parent, self.data.parent, self.data)
+        self._made = [place for place in places if not place.exists()]
         options = ("--encoding=UTF8", f"--locale={_best_locale(self.locales())}")
         setup = find_program("postgresql-setup", self.root)
         if setup is not None:
@@ -85,14 +88,22 @@ class LocalCluster:
             self._initdb(options)
 
     def remove(self, before: ClusterFacts) -> None:
-        """Take back what `initialise` made where there was no cluster before; an empty directory stays."""
-        if before.initialised or not self.data.is_dir():
-            return
-        for path in self.data.iterdir():
+        """Undo `initialise`, given what `observe` said before; directories that it made go too.
+
+        Raises `EngineBackupError` when there was a cluster already, or when its server runs.
+        """
+        if before.initialised or self.observe().running:
+            raise EngineBackupError(
+                f"the cluster in {self.data} is in use and stays", f"stop it: systemctl stop {self.service}"
+            )
+        for path in self.data.iterdir() if self.data.is_dir() else ():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
+        for directory in reversed(self._made):
+            with suppress(OSError):  # something else lies there now
+                directory.rmdir()
 
     def start(self) -> ClusterFacts:
         """Start the server and wait until it takes connections; raises `EngineBackupError`."""
