@@ -54,6 +54,7 @@ class Component:
                        log-in to this database
     `member`           name of the dump in the archive, without `./`
     `written`          False: old archives are restored, new ones are never made
+    `packages`         without which it cannot be used after a restore; empty where no release says
     """
 
     name: str
@@ -109,6 +110,7 @@ ENGINE = Component(
     default_database="engine",
     default_user="engine",
     after_load=AfterLoad.ENGINE,
+    packages=("ovirt-engine",),
 )
 
 DWH = Component(
@@ -131,6 +133,7 @@ DWH = Component(
     member="db/dwh_backup.db",
     default_database="ovirt_engine_history",
     default_user="ovirt_engine_history",
+    packages=("ovirt-engine-dwh",),
 )
 
 REPORTS = Component(
@@ -174,6 +177,7 @@ CINDERLIB = Component(
     member="db/cinderlib_backup.db",
     default_database="ovirt_cinderlib",
     default_user="ovirt_cinderlib",
+    packages=("python3-cinderlib",),
 )
 
 MANAGEDBLOCK = Component(
@@ -210,6 +214,7 @@ KEYCLOAK = Component(
     member="db/keycloak_backup.db",
     default_database="ovirt_engine_keycloak",
     default_user="ovirt_engine_keycloak",
+    packages=("ovirt-engine-keycloak",),
 )
 
 GRAFANA = Component(
@@ -221,6 +226,7 @@ GRAFANA = Component(
     enabled_key="OVESETUP_GRAFANA_CORE/enable",
     member="db/grafana.db",
     path="/var/lib/grafana/grafana.db",
+    packages=("grafana",),
 )
 
 # The order of stock's output and of its events (reference 8).

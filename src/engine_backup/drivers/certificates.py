@@ -1,0 +1,98 @@
+"""Reading certificates out of archived files: who they are of, and until when they are valid.
+
+The files are as hostile as the archive. What cannot be read becomes a fact with a reason: a broken
+certificate is a warning, and no reason not to restore.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from engine_backup.model.preflight import CertificateFact
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+# The engine's own: its authorities and one file for each of its services. Certificates of hosts
+# (certs/*cert.pem) and numbered copies of all that was ever signed (certs/NN.pem) go into the thousands.
+_WANTED = re.compile(
+    rb"etc/pki/ovirt-engine/(ca|apache-ca|qemu-ca)\.pem|etc/pki/ovirt-engine/certs/[^\x00-\x1f\x7f/]+\.cer"
+)
+_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
+
+SIZE_LIMIT = 1 << 18
+CERTIFICATES_PER_FILE = 16
+FILES = 256
+SUBJECT_LENGTH = 120
+
+
+def is_certificate(path: bytes) -> bool:
+    """Say whether an archived path, relative to the root and without `./`, is to be given to `read`."""
+    return _WANTED.fullmatch(path) is not None
+
+
+def read(files: Mapping[bytes, bytes]) -> tuple[CertificateFact, ...]:
+    """Return a fact for each certificate in files given as relative path and content; raises nothing.
+
+    Of more files than any engine has, the rest is left out.
+    """
+    return tuple(fact for path in sorted(files)[:FILES] for fact in _facts(path, files[path]))
+
+
+def _facts(path: bytes, content: bytes) -> Iterator[CertificateFact]:
+    shown = "/" + os.fsdecode(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    if len(content) > SIZE_LIMIT:
+        yield _unreadable(shown, f"{len(content)} bytes are more than a certificate has")
+        return
+    blocks = _BLOCK.findall(content)
+    if not blocks:
+        yield _unreadable(shown, "no certificate in it")
+    for block in blocks[:CERTIFICATES_PER_FILE]:
+        yield _fact(shown, block)
+    if len(blocks) > CERTIFICATES_PER_FILE:
+        yield _unreadable(
+            shown, f"{len(blocks)} certificates in it, of which {CERTIFICATES_PER_FILE} were read"
+        )
+
+
+def _fact(shown: str, block: bytes) -> CertificateFact:
+    from cryptography import x509
+
+    try:
+        with warnings.catch_warnings():
+            # Old authorities have serial numbers that newer rules do not allow; that is not our subject.
+            warnings.simplefilter("ignore")
+            certificate = x509.load_pem_x509_certificate(block)
+            return CertificateFact(
+                path=shown,
+                subject=_printable(certificate.subject.rfc4514_string()),
+                not_before=certificate.not_valid_before_utc,
+                not_after=certificate.not_valid_after_utc,
+                is_authority=_is_authority(certificate),
+            )
+    except (ValueError, TypeError, OverflowError) as error:
+        return _unreadable(shown, _printable(str(error)) or type(error).__name__)
+
+
+def _is_authority(certificate: Certificate) -> bool:
+    """Say whether it may sign others; the oldest authorities say so only by having signed themselves."""
+    from cryptography import x509
+
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, ValueError):
+        return certificate.issuer == certificate.subject
+
+
+def _unreadable(shown: str, reason: str) -> CertificateFact:
+    return CertificateFact(shown, readable=False, reason=reason)
+
+
+def _printable(text: str) -> str:
+    """Return a text without what a terminal would obey, and not too long for a line."""
+    plain = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return plain if len(plain) <= SUBJECT_LENGTH else plain[: SUBJECT_LENGTH - 1] + "…"
