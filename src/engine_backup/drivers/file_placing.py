@@ -30,6 +30,7 @@ from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.paths import DIRECTORIES_ABOVE
 
 CHUNK = 1 << 22
+OWNER_REFUSED = (errno.EPERM, errno.EINVAL)
 TEMPORARY_PREFIX = b".engine-backup-"
 
 Before = Callable[[bytes], None]
@@ -167,8 +168,11 @@ class Placing:
         for uid, gid in (wanted, (-1, wanted[1])):
             try:
                 os.chown(place, uid, gid, follow_symlinks=isinstance(place, int))
-            except (PermissionError, OverflowError):
-                # An ordinary user can at most give a file to another group of theirs.
+            except (OSError, OverflowError) as error:
+                # An ordinary user can at most give a file to another group of theirs; in a
+                # user namespace (rootless containers) even root knows only some numbers.
+                if isinstance(error, OSError) and error.errno not in OWNER_REFUSED:
+                    raise
                 self._owners_not_set[entry.path] = None
             else:
                 return
