@@ -12,11 +12,16 @@ from tests.support.failures import BackupSite, Engine, Target, backup_site, targ
 from tests.support.sample import Original
 
 
+@pytest.fixture(scope="session")
+def observed_engine(original: Original) -> Engine:
+    """The shared engine as it is, and stays."""
+    return Engine.observed(original.machine.root, original.sample.credentials)
+
+
 @pytest.fixture
-def site(original: Original, tmp_path: Path) -> BackupSite:
+def site(observed_engine: Engine, tmp_path: Path) -> BackupSite:
     """A place for backups of the shared engine."""
-    engine = Engine.observed(original.machine.root, original.sample.credentials)
-    return backup_site(engine, tmp_path / "site")
+    return backup_site(observed_engine, tmp_path / "site")
 
 
 @pytest.fixture(scope="session")

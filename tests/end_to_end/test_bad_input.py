@@ -61,7 +61,6 @@ BACKUP_WORDS = {
 def test_a_backup_that_cannot_be_understood(words, message, hint, site: BackupSite):
     assert_failed(site.back_up(*words), FAILURE, message, hint)
     site.assert_nothing_left()
-    site.engine.assert_untouched()
 
 
 RESTORE_WORDS = {
@@ -124,7 +123,11 @@ def test_a_directory_that_is_a_file(site: BackupSite):
 
 def test_a_directory_where_nobody_can_write(site: BackupSite):
     """In /proc even root creates no files, whatever access(2) says."""
-    assert_failed(site.back_up("--file=/proc/a.backup"), FAILURE, "/proc/a.backup", "--file")
+    result = site.back_up("--file=/proc/a.backup")
+    if os.getuid() == 0:
+        assert_failed(result, FAILURE, "Cannot create '/proc/a.backup.partial'", "--file")
+    else:
+        assert_failed(result, REFUSED, "cannot write into directory /proc", "--file")
     site.assert_nothing_left()
     site.engine.assert_untouched()
 
@@ -200,7 +203,7 @@ def test_truncated(part: float, target: Target):
     small = archive.stat().st_size < 512
     for result in read_by_all(target):
         assert_failed(result, UNREADABLE if small else DAMAGED, str(archive), "")
-        target.assert_untouched()
+    target.assert_untouched()
 
 
 @pytest.mark.parametrize("part", [0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97])
@@ -209,7 +212,7 @@ def test_one_bit_flipped(part: float, target: Target):
     archive.write_bytes(damaged(archive, int(archive.stat().st_size * part)))
     for result in read_by_all(target):
         assert_failed(result, DAMAGED, str(archive), "another backup")
-        target.assert_untouched()
+    target.assert_untouched()
 
 
 def test_truncated_and_flipped_archives_of_other_shapes(site: BackupSite, target: Target):
@@ -221,14 +224,14 @@ def test_truncated_and_flipped_archives_of_other_shapes(site: BackupSite, target
             target.machine.archive.write_bytes(content)
             for result in read_by_all(target):
                 assert_failed(result, DAMAGED, str(target.machine.archive), "another backup")
-                target.assert_untouched()
+            target.assert_untouched()
 
 
 def test_no_hash_file(target: Target):
     target.machine.archive.write_bytes(hostile.archive_bytes(hostile.sound_members(), with_hashes=False))
     for result in read_by_all(target):
         assert_failed(result, DAMAGED, "No supported hash file found", "another backup")
-        target.assert_untouched()
+    target.assert_untouched()
 
 
 NO_ARCHIVES = {
@@ -247,7 +250,7 @@ def test_no_archive(content: bytes, target: Target):
     target.machine.archive.write_bytes(content)
     for result in read_by_all(target):
         assert_failed(result, UNREADABLE, str(target.machine.archive), "--file")
-        target.assert_untouched()
+    target.assert_untouched()
 
 
 @pytest.mark.parametrize("place", ["/dev/null", "/proc", "/dev/zero"])
@@ -275,7 +278,7 @@ def test_a_hostile_member(member: Crafted, target: Target):
     target.machine.archive.write_bytes(hostile.archive_bytes(hostile.sound_members(), member))
     for result in read_by_all(target):
         assert_failed(result, HOSTILE, str(target.machine.archive), "where the archive comes from")
-        target.assert_untouched()
+    target.assert_untouched()
 
 
 def test_a_file_through_a_link_of_the_outer_tar(target: Target, tmp_path: Path):
@@ -284,7 +287,7 @@ def test_a_file_through_a_link_of_the_outer_tar(target: Target, tmp_path: Path):
     target.machine.archive.write_bytes(hostile.archive_bytes(hostile.sound_members(), link, through))
     for result in read_by_all(target):
         assert_failed(result, HOSTILE, "db/link", "where the archive comes from")
-        target.assert_untouched()
+    target.assert_untouched()
     assert not (tmp_path / "planted").exists()
 
 
@@ -357,7 +360,7 @@ def test_config_is_data(line: bytes, target: Target):
     target.machine.archive.write_bytes(hostile.archive_bytes(members))
     for result in read_by_all(target):
         assert_failed(result, HOSTILE, "config", "where the archive comes from")
-        target.assert_untouched()
+    target.assert_untouched()
     assert not Path("/tmp/hacked-by-config").exists()
 
 

@@ -52,13 +52,19 @@ def breakable(
         yield machine
 
 
+@pytest.fixture(scope="module")
+def observed_breakable(breakable: SampleMachine) -> Engine:
+    """The breakable engine as it is, and is again after each test."""
+    return Engine.observed(breakable.root, breakable.sample.credentials)
+
+
 @pytest.fixture
-def own_site(breakable: SampleMachine, tmp_path: Path) -> BackupSite:
+def own_site(breakable: SampleMachine, observed_breakable: Engine, tmp_path: Path) -> BackupSite:
     """A place for backups of the breakable engine, which has no events yet."""
     ask(
         breakable, "DELETE FROM engine_backup_log; DELETE FROM audit_log WHERE log_type BETWEEN 9024 AND 9026"
     )
-    return backup_site(Engine.observed(breakable.root, breakable.sample.credentials), tmp_path / "site")
+    return backup_site(observed_breakable, tmp_path / "site")
 
 
 def ask(machine: SampleMachine, statement: str) -> list[tuple[object, ...]]:
@@ -350,12 +356,14 @@ def test_a_database_that_is_not_empty(target: Target, original: Original):
 def test_a_sqlite_database_that_is_none(own_site: BackupSite, breakable: SampleMachine):
     grafana = breakable.root / "var/lib/grafana/grafana.db"
     kept = grafana.with_name("kept")
+    times = grafana.parent.stat()
     grafana.rename(kept)
     grafana.write_bytes(b"no database" * 1000)
     try:
         result = own_site.back_up()
     finally:
         kept.rename(grafana)
+        os.utime(grafana.parent, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert_failed(result, FAILURE, "grafana.db with sqlite3: file is not a database", "check the file")
     own_site.assert_nothing_left()
     assert (ask(breakable, EVENTS), ask(breakable, ALERTS)) == failed_events()
