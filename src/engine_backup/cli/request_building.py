@@ -69,8 +69,17 @@ def _surroundings(settings: Settings, mode: str, environment: Environment) -> Su
         product_version=settings.get(("", "product_version")),
         pg_bindir=Path(bindir).absolute() if bindir else None,
         dry_run=settings.get(("", "dry_run"), False),
+        json=_json(settings, mode),
         warnings=_irrelevant(settings, mode),
     )
+
+
+def _json(settings: Settings, mode: str) -> bool:
+    """A run that changes something tells people what it does; only a plan is for programs."""
+    asked = mode in (BACKUP, RESTORE) and settings.get(("", "json"), False)
+    if asked and not settings.get(("", "dry_run"), False):
+        raise UsageError("--json needs --dry-run", "add --dry-run: it prints the plan and changes nothing")
+    return bool(asked)
 
 
 def _stamp(environment: Environment) -> str:

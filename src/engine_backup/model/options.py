@@ -134,6 +134,8 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            modes=MODES),
     Option("--dry-run", "dry_run", "print the plan and stop", GENERAL, form=Form.FLAG,
            modes=(BACKUP, RESTORE)),
+    Option("--json", "json", "with --dry-run: print the plan as JSON, and nothing else", GENERAL,
+           form=Form.FLAG, modes=(BACKUP, RESTORE)),
     Option("--include-path", "include_paths", "save or restore this path too; may be given several times",
            GENERAL, metavar="PATH", repeatable=True, modes=(BACKUP, RESTORE)),
     Option("--archive-compressor", "archive_compressor", f"compress the whole archive: {TAR_COMPRESSORS}"

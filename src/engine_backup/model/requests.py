@@ -13,7 +13,10 @@ from engine_backup.model.facts import Credentials
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all modes share. `root` is the root directory of the engine to work on."""
+    """What all modes share. `root` is the root directory of the engine to work on.
+
+    `json`: a dry run prints its plan for a program, and nothing else.
+    """
 
     root: Path
     log: Path
@@ -22,6 +25,7 @@ class Surroundings:
     product_version: str | None = None
     pg_bindir: Path | None = None
     dry_run: bool = False
+    json: bool = False
     warnings: tuple[str, ...] = ()
 
 

@@ -200,6 +200,7 @@ class Plan:
     """
 
     steps: tuple[object, ...]
+    gate: tuple[object, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()

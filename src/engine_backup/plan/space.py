@@ -51,12 +51,8 @@ def recorded_sizes(manifest: Mapping[str, Any] | None) -> dict[str, int]:
     """
     listed = (manifest or {}).get("members")
     rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-    found = ((row.get("component"), row.get("database_size")) for row in rows)
-    return {name: size for name, size in found if isinstance(name, str) and _is_size(size)}
-
-
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    found = {str(row.get("component")): row.get("database_size") for row in rows}
+    return {name: size for name, size in found.items() if type(size) is int and size >= 0}
 
 
 def database_need(dump: DumpFacts, recorded: int | None) -> DatabaseNeed:

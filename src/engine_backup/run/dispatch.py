@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from engine_backup.drivers.run_log import open_log
-from engine_backup.model.errors import EngineBackupError, ExitStatus, InterruptedByUserError
+from engine_backup.model.errors import EngineBackupError, ExitStatus, InterruptedByUserError, RefusedError
 from engine_backup.model.options import BACKUP, RESTORE, VERIFY
 from engine_backup.model.requests import BackupRequest, DemoRequest, Request, RestoreRequest, VerifyRequest
 from engine_backup.run.reporting import Console, Reporter
@@ -27,19 +27,21 @@ def perform(request: Request, console: Console) -> ExitStatus:
         return demonstrate(request, console)
     surroundings = request.surroundings
     with open_log(surroundings.log, surroundings.root / DEFAULT_LOG_DIRECTORY) as log:
-        reporter = Reporter(console, log)
+        reporter = Reporter(console, log, quiet=surroundings.json)
         try:
             _head(request, reporter)
             return _run(request, reporter)
         except OSError as error:
             failure = _describe(error, request)
             log.fatal(failure.message)
+            _show_failure(failure, request, reporter)
             raise failure from error
         except (EngineBackupError, InterruptedByUserError) as error:
             log.fatal(error.message)
             _log_program_output(error, reporter)
             if os.strerror(errno.ENOSPC) in error.message:
                 error.hint = "make room on that file system, and start again"
+            _show_failure(error, request, reporter)
             raise
         finally:
             if log.failure:
@@ -69,6 +71,18 @@ def _run(request: BackupRequest | RestoreRequest | VerifyRequest, reporter: Repo
     from engine_backup.run.verify import verify
 
     return verify(request, reporter)
+
+
+def _show_failure(
+    error: BaseException, request: BackupRequest | RestoreRequest | VerifyRequest, reporter: Reporter
+) -> None:
+    """Let a program that waits for a plan read why there is none; a refused one was shown already."""
+    if not request.surroundings.json or isinstance(error, RefusedError):
+        return
+    if isinstance(error, EngineBackupError):
+        from engine_backup.run import plan_document
+
+        reporter.show(plan_document.render(plan_document.failure(error, request.surroundings)))
 
 
 def _log_program_output(error: BaseException | None, reporter: Reporter) -> None:

@@ -27,17 +27,26 @@ class Console(Protocol):
 
 
 class Reporter:
-    """Tells the console and the log alike, so that no note stands in one of them only."""
+    """Tells the console and the log alike, so that no note stands in one of them only.
 
-    def __init__(self, console: Console, log: RunLog) -> None:
+    `quiet`: normal output goes to the log only, because a program reads what `show` shows.
+    """
+
+    def __init__(self, console: Console, log: RunLog, quiet: bool = False) -> None:
         self.console = console
         self.log = log
+        self._quiet = quiet
 
     def say(self, line: str) -> None:
         """Show a line, and log it as output."""
-        self.console.settle()
-        self.console.say(line)
+        if not self._quiet:
+            self.show(line)
         self.log.output(line)
+
+    def show(self, text: str) -> None:
+        """Show a text that is no news to the log."""
+        self.console.settle()
+        self.console.say(text)
 
     def warn(self, line: str) -> None:
         """Show and log a warning."""

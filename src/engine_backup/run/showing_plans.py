@@ -1,10 +1,11 @@
-"""What is told before a plan is carried out, and `--dry-run`."""
+"""What is told before a plan is carried out, and `--dry-run`, for people or for programs."""
 
 from __future__ import annotations
 
 from engine_backup.model.errors import RefusedError
 from engine_backup.model.requests import Surroundings
 from engine_backup.model.steps import Plan
+from engine_backup.run import plan_document
 from engine_backup.run.reporting import Reporter
 
 
@@ -20,6 +21,8 @@ def begin(plan: Plan, surroundings: Surroundings, reporter: Reporter) -> bool:
         reporter.note(note)
     if surroundings.dry_run:
         _show(plan, reporter)
+        if surroundings.json:
+            reporter.show(plan_document.render(plan_document.document(plan, surroundings)))
     if plan.problems:
         raise RefusedError(plan.problems)
     return not surroundings.dry_run
