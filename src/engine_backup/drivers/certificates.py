@@ -74,7 +74,8 @@ def _fact(shown: str, block: bytes) -> CertificateFact:
                 not_after=certificate.not_valid_after_utc,
                 is_authority=_is_authority(certificate),
             )
-    except (ValueError, TypeError, OverflowError) as error:
+    except Exception as error:
+        # The parser of a stranger's bytes has many ways to say no, and no common one.
         return _unreadable(shown, _printable(str(error)) or type(error).__name__)
 
 
@@ -84,7 +85,7 @@ def _is_authority(certificate: Certificate) -> bool:
 
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return certificate.issuer == certificate.subject
 
 
