@@ -479,6 +479,42 @@ class TestFiles:
         assert stat.S_IMODE((target.machine.root / "var/lib/grafana").stat().st_mode) == 0o750
 
 
+class TestLabels:
+    @pytest.fixture
+    def labelled(self, target: Target) -> Target:
+        programs = target.machine.root / "usr/sbin"
+        programs.mkdir(parents=True)
+        recorded = target.machine.directory / "labelled"
+        for name, body in (("selinuxenabled", "exit 0"), ("restorecon", f'cat "$3" > {recorded}')):
+            (programs / name).write_text(f"#!/bin/sh\n{body}\n")
+            (programs / name).chmod(0o755)
+        return target
+
+    def test_every_restored_path_is_labelled(self, labelled: Target):
+        labelled.machine.engine_backup("restore", "--scope=files", "--scope=grafanadb").check()
+        root = os.fsencode(labelled.machine.root) + b"/"
+        names = (labelled.machine.directory / "labelled").read_bytes().split(b"\0")
+        assert root + b"etc/ovirt-engine/engine.conf.d" in names
+        assert root + b"var/lib/grafana/grafana.db" in names
+        for name in filter(None, names):
+            assert os.path.lexists(name)
+
+    def test_nothing_is_done_where_selinux_is_off(self, labelled: Target):
+        (labelled.machine.root / "usr/sbin/selinuxenabled").write_text("#!/bin/sh\nexit 1\n")
+        labelled.machine.engine_backup("restore", "--scope=files").check()
+        assert not (labelled.machine.directory / "labelled").exists()
+
+    def test_a_failure_is_told_and_undone(self, labelled: Target):
+        (labelled.machine.root / "usr/sbin/restorecon").write_text(
+            "#!/bin/sh\necho no policy >&2\nexit 255\n"
+        )
+        result = labelled.machine.engine_backup("restore", "--scope=files")
+        assert result.fatal == [
+            "FATAL: Failed setting selinux contexts: restorecon failed with exit status 255: no policy"
+        ]
+        assert not (labelled.machine.root / "etc/ovirt-engine").exists()
+
+
 class TestUndone:
     """What fails late takes back what was done early."""
 

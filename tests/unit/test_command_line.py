@@ -259,9 +259,7 @@ def test_options_of_another_mode_are_told_not_ignored_in_silence(archive):
 
 
 def test_provisioning_and_permissions(archive):
-    found = restore_of(
-        archive, "--provision-all-databases", "--provision-dwh-db", "--no-restore-permissions"
-    )
+    found = restore_of(archive, "--provision-all-databases", "--provision-dwh-db", "--no-restore-permissions")
     assert found.provision_all
     assert found.provision == {"dwh"}
     assert found.permissions is False

@@ -27,6 +27,14 @@ class TextConsole:
         self.say(line)
         self._stdin.readline()
 
+    def confirm(self, question: str) -> bool:
+        """Ask on the terminal; False when there is none, or for any answer but y and yes."""
+        if not self._stdin.isatty():
+            return False
+        self.settle()
+        self.say(question)
+        return self._stdin.readline().strip().lower() in ("y", "yes")
+
     def warn(self, line: str) -> None:
         """Print a warning."""
         self._print(f"Warning: {line}", self._stderr)

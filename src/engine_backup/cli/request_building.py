@@ -15,6 +15,7 @@ from engine_backup.model.errors import UsageError
 from engine_backup.model.facts import Credentials
 from engine_backup.model.options import BACKUP, DEMO, PROMPT, RESTORE, VERIFY, option_name
 from engine_backup.model.requests import (
+    Administrator,
     BackupRequest,
     DemoRequest,
     DumpWish,
@@ -31,7 +32,6 @@ DEFAULT_PORT = 5432
 DEFAULT_RESTORE_JOBS = 2
 DEMO_VMS, DEMO_DAYS = 150, 30
 CREDENTIALS_FIELDS = ("host", "port", "user", "passfile", "password", "name", "secured", "secured_validation")
-CHANGES_WITH_PROVISIONING = "Cannot change credentials if provisioning a database"
 
 
 def build_request(settings: Settings, environment: Environment) -> Request:
@@ -139,25 +139,32 @@ def _restore(
         name: settings[("", name)]
         for name in (
             "permissions", "keep_temporary_data", "provision_all", "he_remove_storage_vm", "he_remove_hosts",
-            "include_paths", "allow_paths", "accept_archived_hosts",
+            "include_paths", "allow_paths", "accept_archived_hosts", "on_existing", "yes",
         )
         if ("", name) in settings
     }  # fmt: skip
     provision = frozenset(c.name for c in DATABASES if settings.get((c.name, "provision")))
     changed = _changed_credentials(settings, environment)
-    if changed and (provision or general.get("provision_all")):
-        raise UsageError(CHANGES_WITH_PROVISIONING, "leave the --provision-* options out")
-    jobs = {
-        c.name: settings[(c.name, "restore_jobs")] for c in DATABASES if (c.name, "restore_jobs") in settings
-    }
+    jobs = {c.name: settings.get((c.name, "restore_jobs"), DEFAULT_RESTORE_JOBS) for c in DATABASES}
     return RestoreRequest(
         surroundings=surroundings,
         file=file,
         provision=provision,
         changed=changed,
         restore_jobs=jobs,
+        administrator=_administrator(settings),
         **general,
     )
+
+
+def _administrator(settings: Settings) -> Administrator | None:
+    user, passfile = settings.get(("", "administrator")), settings.get(("", "administrator_passfile"))
+    if user is None and passfile is None:
+        return None
+    if user is None or passfile is None:
+        missing = "--provision-admin-user" if user is None else "--provision-admin-passfile"
+        raise UsageError(f"{missing} is missing", "give both, or neither")
+    return Administrator(user, _first_line(Path(passfile)))
 
 
 def _changed_credentials(settings: Settings, environment: Environment) -> dict[str, Credentials]:

@@ -25,6 +25,9 @@ POLL_SECONDS = 0.1
 # Nobody's objects can stand in for the system's (PostgreSQL manual, 5.9.6); CREATE EXTENSION needs a SCHEMA.
 OPTIONS = "-c DateStyle=ISO -c client_min_messages=warning -c search_path=pg_catalog"
 
+# libpq complains aloud about a password file that is no plain file, but not about one that is not there.
+NO_FILE = f"{os.devnull}/none"
+
 _IDENTITY = threading.Lock()
 
 
@@ -84,7 +87,7 @@ def _connect(facts: ClusterFacts, database: str, role: str) -> Connection:
                 port=facts.port,
                 dbname=database,
                 user=role,
-                passfile=os.devnull,
+                passfile=NO_FILE,
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
                 application_name=APPLICATION,
                 options=OPTIONS,

@@ -105,8 +105,11 @@ FIXES: dict[AfterLoad, tuple[Fix, ...]] = {
 }
 
 
-def apply(which: AfterLoad, credentials: Credentials, tell: Callable[[str], None]) -> None:
-    """Apply a set of fixes in one transaction, telling each; raises `EngineBackupError`."""
+def apply(which: AfterLoad, credentials: Credentials, shown: str, tell: Callable[[str], None]) -> None:
+    """Apply a set of fixes in one transaction, telling each; `shown` is what the database is called.
+
+    Raises `EngineBackupError`; then nothing was changed.
+    """
     with (
         closing(connect(credentials)) as connection,
         naming(credentials),
@@ -116,7 +119,7 @@ def apply(which: AfterLoad, credentials: Credentials, tell: Callable[[str], None
         cursor.execute("SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = 'public'")
         tables = frozenset(name for (name,) in cursor.fetchall())
         for fix in FIXES[which]:
-            _apply_one(fix, cursor, tables, lambda title: tell(title.format(database=credentials.database)))
+            _apply_one(fix, cursor, tables, lambda title: tell(title.format(database=shown)))
 
 
 def _apply_one(fix: Fix, cursor: Cursor, tables: frozenset[str], tell: Callable[[str], None]) -> None:

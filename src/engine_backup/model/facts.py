@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from engine_backup.model.archive import DumpMember, FileEntry
 from engine_backup.model.components import Component
 from engine_backup.model.errors import Problem
 from engine_backup.model.secret import Secret
+from engine_backup.model.server import ClusterFacts, ServerState, SettingElsewhere
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ class DumpFacts:
 class ArchiveFacts:
     """What an archive holds, as far as a plan needs it; all of it hostile until checked.
 
-    `credentials` by component name, as the conf files inside the archive say.
+    `credentials` by component name, as the conf files inside the archive say;
+    `readers` are second, read-only log-ins (Grafana's, to DWH's database).
     """
 
     generation: str
@@ -159,6 +161,27 @@ class ArchiveFacts:
     entries: tuple[FileEntry, ...]
     dumps: Mapping[str, DumpFacts]
     credentials: Mapping[str, Credentials]
+    readers: Mapping[str, Credentials] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """The server that databases are to be made on.
+
+    `cluster` is this machine's own (None: an administrator's server over the network, `host`).
+    `state` is None while the server does not run, or when nobody may look (`error` says why).
+    The texts are those of its conf files, `elsewhere` the settings that stand in other places.
+    """
+
+    host: str
+    port: int
+    cluster: ClusterFacts | None = None
+    state: ServerState | None = None
+    error: Problem | None = None
+    configuration_text: str = ""
+    access_text: str = ""
+    elsewhere: Mapping[str, SettingElsewhere] = field(default_factory=dict)
+    needs_administrator_line: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,7 +199,8 @@ class TargetDatabase:
 class RestoreFacts:
     """Everything that was looked at before a restore is planned.
 
-    `running` are services that run here and must not: (name for people, unit).
+    `servers` by component name, for components whose database may have to be made.
+    `locales` are this machine's. `running` are services that run here and must not: (name for people, unit).
     `place_problems` are targets of files that cannot be written.
     `existing_files` are conf files of this machine that credentials could be rewritten in.
     """
@@ -184,6 +208,8 @@ class RestoreFacts:
     host: HostFacts
     archive: ArchiveFacts
     targets: tuple[TargetDatabase, ...]
+    servers: Mapping[str, ServerFacts] = field(default_factory=dict)
+    locales: frozenset[str] = frozenset()
     running: tuple[tuple[str, str], ...] = ()
     place_problems: tuple[str, ...] = ()
     existing_files: frozenset[str] = frozenset()

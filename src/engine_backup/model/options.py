@@ -21,6 +21,7 @@ MODES: tuple[str, ...] = (*STOCK_MODES, DEMO)
 
 COMPRESSORS = ", ".join(COMPRESSOR_WORDS)
 TAR_COMPRESSORS = ", ".join(word for word in COMPRESSOR_WORDS if word != "zstd")
+REFUSE, REPLACE = "refuse", "replace"
 PROMPT = object()  # value of a bare `--db-password`: ask on the terminal
 
 
@@ -88,6 +89,13 @@ def read_dump_format(text: str) -> str:
     """Return `plain` or `custom`."""
     if text not in DUMP_FORMATS:
         raise UsageError(f"invalid dump format '{text}'", f"use one of {', '.join(DUMP_FORMATS)}")
+    return text
+
+
+def read_on_existing(text: str) -> str:
+    """Return `refuse` or `replace`."""
+    if text not in (REFUSE, REPLACE):
+        raise UsageError(f"invalid way '{text}' for --on-existing", f"use {REFUSE} or {REPLACE}")
     return text
 
 
@@ -161,6 +169,16 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            form=Form.FLAG, modes=(RESTORE,)),
     Option("--provision-all-databases", "provision_all", "create each database of the archive", RESTORING,
            form=Form.FLAG, modes=(RESTORE,)),
+    Option("--on-existing", "on_existing", "what to do when a database to create is there and not empty:"
+           " refuse, or replace it and keep the old one under another name", RESTORING, metavar="WAY",
+           read=read_on_existing, modes=(RESTORE,)),
+    Option("--yes", "yes", "do not ask before a database is replaced", RESTORING, form=Form.FLAG,
+           modes=(RESTORE,)),
+    Option("--provision-admin-user", "administrator",
+           "role that may create roles and databases on a remote server", RESTORING, metavar="USER",
+           modes=(RESTORE,)),
+    Option("--provision-admin-passfile", "administrator_passfile",
+           "its password: the first line of this file", RESTORING, metavar="FILE", modes=(RESTORE,)),
     Option("--he-remove-storage-vm", "he_remove_storage_vm",
            "remove the hosted-engine storage domain and VM from the database", RESTORING, form=Form.FLAG,
            modes=(RESTORE,)),

@@ -9,6 +9,7 @@ from typing import Union
 
 from engine_backup.model.components import SCOPE_ALL
 from engine_backup.model.facts import Credentials
+from engine_backup.model.secret import Secret
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,19 @@ class BackupRequest:
 
 
 @dataclass(frozen=True)
+class Administrator:
+    """A role that may create roles and databases on servers that are reached over the network."""
+
+    user: str
+    password: Secret
+
+
+@dataclass(frozen=True)
 class RestoreRequest:
     """`--mode=restore`. `permissions` is None when neither option was given.
 
+    `on_existing` is what becomes of a database that is to be provisioned, exists, and is not empty:
+    None (a new one with a time in its name, and the restore ends), "refuse" or "replace".
     `changed` are the credentials of `--change-*-db-credentials` by component name.
     """
 
@@ -66,6 +77,9 @@ class RestoreRequest:
     restore_jobs: Mapping[str, int] = field(default_factory=dict)
     provision: frozenset[str] = frozenset()
     provision_all: bool = False
+    on_existing: str | None = None
+    administrator: Administrator | None = None
+    yes: bool = False
     he_remove_storage_vm: bool = False
     he_remove_hosts: bool = False
     include_paths: tuple[str, ...] = ()

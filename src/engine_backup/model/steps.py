@@ -132,8 +132,8 @@ class CreateExtensions:
 class LoadDump:
     """Load one dump into an empty database; emptied again when a later step fails.
 
-    `unpacked`: the dump is unpacked to the temporary directory first, which
-    lets `jobs` processes load it at the same time; else it is streamed.
+    `final_name` is what the database is called in the end. `unpacked`: the dump is unpacked to the
+    temporary directory first, which lets `jobs` processes load it at the same time; else it is streamed.
     """
 
     component: Component
@@ -141,6 +141,7 @@ class LoadDump:
     permissions: bool
     jobs: int
     unpacked: bool
+    final_name: str = ""
 
     def __str__(self) -> str:
         how = f"unpacked first, {self.jobs} jobs" if self.unpacked else "streamed"
@@ -156,6 +157,7 @@ class ApplyFixes:
     component: Component
     credentials: Credentials
     which: AfterLoad
+    final_name: str = ""
 
     def __str__(self) -> str:
         return f"clean up temporary data in the {self.component.label} database {self.credentials.address}"
@@ -182,6 +184,16 @@ class PlaceSqlite:
 
 
 @dataclass(frozen=True)
+class RelabelFiles:
+    """Give restored files their SELinux labels, where SELinux is on. `names` are relative to the root."""
+
+    names: tuple[bytes, ...]
+
+    def __str__(self) -> str:
+        return f"set the SELinux labels of {len(self.names)} files and directories, if SELinux is on"
+
+
+@dataclass(frozen=True)
 class RewriteCredentials:
     """Write changed credentials into the conf files of their component."""
 
@@ -196,7 +208,8 @@ class RewriteCredentials:
 class Plan:
     """Ordered steps, what to know beforehand, and every reason not to begin.
 
-    `notes` are decisions with their reasons, told by `--dry-run` and in the log.
+    `gate` steps come first: what must run before the rest can be looked at (a server that is
+    stopped). `notes` are decisions with their reasons, told by `--dry-run` and in the log.
     """
 
     steps: tuple[object, ...]

@@ -41,7 +41,7 @@ def problems(target: TargetDatabase, facts: RestoreFacts, request: RestoreReques
                 f"restore files too, or give them with {change}",
             )
         ]
-    remote = _archived_host(target, facts, request)
+    remote = archived_host(target, facts, request)
     if remote:
         return remote
     if target.error is not None:
@@ -64,7 +64,8 @@ def may_connect(
     return is_local(target.credentials.host, host.fqdn) or archive.fqdn == host.fqdn
 
 
-def _archived_host(target: TargetDatabase, facts: RestoreFacts, request: RestoreRequest) -> list[Problem]:
+def archived_host(target: TargetDatabase, facts: RestoreFacts, request: RestoreRequest) -> list[Problem]:
+    """Return the problem of a remote database that only the archive names."""
     if target.credentials is None or may_connect(target, facts.archive, facts.host, request):
         return []
     return [

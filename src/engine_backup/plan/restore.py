@@ -7,6 +7,9 @@ can fail comes before what others see.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from engine_backup.model.archive import FileEntry
 from engine_backup.model.components import BY_NAME, COMPONENTS, FILES, AfterLoad, Component, Kind, in_scope
 from engine_backup.model.errors import ExitStatus, Problem
@@ -28,13 +31,16 @@ from engine_backup.model.steps import (
     PlaceFiles,
     PlaceSqlite,
     Plan,
+    RelabelFiles,
     RewriteCredentials,
     StageFiles,
 )
 from engine_backup.plan import database_checks
 from engine_backup.plan.compatibility import accepts
 from engine_backup.plan.file_selection import Selection, select
+from engine_backup.plan.provisioning import Provisioning, plan_provisioning
 
+DEFAULT_JOBS = 2
 PERMISSIONS_QUESTION = Problem(
     "Please pass one of --restore-permissions or --no-restore-permissions"
     " when restoring a backup with a custom dump format",
@@ -82,48 +88,76 @@ def choose_credentials(
     return TargetDatabase(component, local, Origin.MACHINE)
 
 
-def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Selection) -> Plan:
-    """Return the plan."""
+def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Selection, when: datetime) -> Plan:
+    """Return the plan; `when` goes into passing and alternative names."""
     components = restored_components(request, facts.archive)
-    permissions = bool(request.permissions)
+    made = plan_provisioning(request, facts, when)
+    loads = LoadRules(request, facts, made)
     return Plan(
+        gate=made.gate,
         steps=(
             *((StageFiles(selection.restore),) if selection.restore else ()),
-            *(step for t in facts.targets for step in _database_steps(t, request, facts, permissions)),
+            *made.before,
+            *(step for target in facts.targets for step in loads.steps(target)),
+            *made.after,
             *((PlaceFiles(selection.restore),) if selection.restore else ()),
             *(PlaceSqlite(c) for c in components if c.kind is Kind.SQLITE),
             *(
                 RewriteCredentials(BY_NAME[name], credentials)
                 for name, credentials in request.changed.items()
             ),
+            *_relabelling(selection, components),
         ),
         notes=_notes(facts, selection),
         warnings=(
             *request.surroundings.warnings,
             *facts.warnings,
+            *made.warnings,
             *_warnings(facts, selection, components),
         ),
-        problems=_problems(request, facts, selection, components),
+        problems=_problems(request, facts, selection, made),
     )
 
 
-def _database_steps(
-    target: TargetDatabase, request: RestoreRequest, facts: RestoreFacts, permissions: bool
-) -> list[object]:
-    component, credentials = target.component, target.credentials
-    if credentials is None:
-        return []
-    dump = facts.archive.dumps[component.name]
-    steps: list[object] = []
-    missing = database_checks.missing_extensions(dump, target)
-    if missing:
-        steps.append(CreateExtensions(component, credentials, missing))
-    jobs = request.restore_jobs.get(component.name, 1)
-    unpacked = jobs > 1 and dump.member.dump_format == CUSTOM and _fits(dump, facts.free_space)
-    steps.append(LoadDump(component, credentials, permissions, jobs, unpacked))
-    if component.after_load is not AfterLoad.NOTHING and not request.keep_temporary_data:
-        steps.append(ApplyFixes(component, credentials, component.after_load))
-    return steps
+def _relabelling(selection: Selection, components: tuple[Component, ...]) -> tuple[RelabelFiles, ...]:
+    """Label what is restored, by the archive's list, and not by one of what was there (quirk 32)."""
+    names = [entry.path for entry in selection.restore]
+    names += [c.path.lstrip("/").encode() for c in components if c.kind is Kind.SQLITE]
+    return (RelabelFiles(tuple(names)),) if names else ()
+
+
+@dataclass(frozen=True)
+class LoadRules:
+    """What decides how dumps are loaded."""
+
+    request: RestoreRequest
+    facts: RestoreFacts
+    made: Provisioning
+
+    def steps(self, target: TargetDatabase) -> list[object]:
+        """Return the steps that load one database."""
+        component, final = target.component, target.credentials
+        if final is None:
+            return []
+        login = self.made.loads.get(component.name, final)
+        dump = self.facts.archive.dumps[component.name]
+        steps: list[object] = []
+        missing = database_checks.missing_extensions(dump, target)
+        if missing and component.name not in self.made.names:
+            steps.append(CreateExtensions(component, login, missing))
+        jobs = self.request.restore_jobs.get(component.name, DEFAULT_JOBS)
+        unpacked = jobs > 1 and dump.member.dump_format == CUSTOM and _fits(dump, self.facts.free_space)
+        steps.append(LoadDump(component, login, self._permissions(dump), jobs, unpacked, final.database))
+        if component.after_load is not AfterLoad.NOTHING and not self.request.keep_temporary_data:
+            steps.append(ApplyFixes(component, login, component.after_load, final.database))
+        return steps
+
+    def _permissions(self, dump: DumpFacts) -> bool:
+        """Making databases implies permissions (since 4.3.0); the administrator runs grants of others."""
+        wanted = self.request.permissions
+        if dump.foreign_grants and dump.member.component_name in self.made.names:
+            return False
+        return bool(self.made.names) if wanted is None else wanted
 
 
 def _fits(dump: DumpFacts, free_space: int) -> bool:
@@ -173,8 +207,9 @@ def _warnings(facts: RestoreFacts, selection: Selection, components: tuple[Compo
 
 
 def _problems(
-    request: RestoreRequest, facts: RestoreFacts, selection: Selection, components: tuple[Component, ...]
+    request: RestoreRequest, facts: RestoreFacts, selection: Selection, made: Provisioning
 ) -> tuple[Problem, ...]:
+    components = restored_components(request, facts.archive)
     problems = [
         *_version_problems(facts),
         *_unfinished_options(request),
@@ -185,9 +220,17 @@ def _problems(
     ]
     if not components:
         problems.append(_nothing(request))
+    problems += made.problems
     for target in facts.targets:
-        problems += database_checks.problems(target, facts, request)
-    if request.permissions is None and any(_asks_about_permissions(t, facts.archive) for t in facts.targets):
+        if target.component.name in made.names:
+            problems += database_checks.archived_host(target, facts, request)
+        else:
+            problems += database_checks.problems(target, facts, request)
+    if (
+        request.permissions is None
+        and not made.names
+        and any(_asks_about_permissions(t, facts.archive) for t in facts.targets)
+    ):
         problems.append(PERMISSIONS_QUESTION)
     problems += [
         Problem(text, "move it away, or leave files out of the scope") for text in facts.place_problems
@@ -209,13 +252,6 @@ def _version_problems(facts: RestoreFacts) -> list[Problem]:
 
 def _unfinished_options(request: RestoreRequest) -> list[Problem]:
     problems = []
-    if request.provision or request.provision_all:
-        problems.append(
-            Problem(
-                "this version does not provision databases yet",
-                "create each role and database first (README, 'Restore'), and leave --provision-* out",
-            )
-        )
     if request.he_remove_storage_vm or request.he_remove_hosts:
         problems.append(
             Problem(

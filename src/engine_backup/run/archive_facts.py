@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import io
 import os
-from typing import BinaryIO, cast
+from collections.abc import Callable
+from typing import Any, BinaryIO, Optional, cast
 
-from engine_backup.drivers import compression, config_files, dumps, otopi_answers, postgres_programs
+from engine_backup.drivers import (
+    compression,
+    config_files,
+    dumps,
+    otopi_answers,
+    postgres_programs,
+    privileges_document,
+)
 from engine_backup.drivers.archive_reader import Archive
+from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.plain_dump import Statement, split
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.archive import DumpMember
-from engine_backup.model.components import BY_NAME, DATABASES, Kind
+from engine_backup.model.components import BY_NAME, DATABASES, Component, Kind
 from engine_backup.model.errors import DamagedArchiveError, EngineBackupError, ProgramError
 from engine_backup.model.facts import ArchiveFacts, Credentials, DumpFacts
 from engine_backup.model.presets import CUSTOM
+from engine_backup.model.server import ClusterPrivileges, PrivilegeStatement
 from engine_backup.plan import load_rules
-from engine_backup.plan.grants import grantees, has_foreign_grants
+from engine_backup.plan.grants import grantees, has_foreign_grants, privilege_statements
 
+ReadLogin = Callable[[Configuration, Component], Optional[Credentials]]
 APACHE_CONFIGURED = "OVESETUP_APACHE/configured"
 
 
@@ -41,12 +52,13 @@ def observe_archive(archive: Archive, programs: tuple[Programs, ...]) -> Archive
         apache_configured=bool(otopi_answers.load(texts).boolean(APACHE_CONFIGURED)),
         entries=tuple(archive.file_entries()) if archive.files_kind else (),
         dumps={name: observe_dump(archive, member, programs) for name, member in archive.dumps.items()},
-        credentials=_credentials(configuration),
+        credentials=_logins(configuration, config_files.credentials),
+        readers=_logins(configuration, config_files.reader_credentials),
     )
 
 
-def _credentials(configuration: config_files.Configuration) -> dict[str, Credentials]:
-    found = {c.name: config_files.credentials(configuration, c) for c in DATABASES}
+def _logins(configuration: Configuration, read: ReadLogin) -> dict[str, Credentials]:
+    found = {c.name: read(configuration, c) for c in DATABASES}
     return {name: credentials for name, credentials in found.items() if credentials is not None}
 
 
@@ -100,6 +112,27 @@ def _statements_with_grants(archive: Archive, member: DumpMember, programs: Prog
     return [item.text.decode("utf-8", "surrogateescape") for item in items if isinstance(item, Statement)]
 
 
+def grant_statements(
+    archive: Archive, dump: DumpFacts, programs: tuple[Programs, ...], owner: str
+) -> tuple[PrivilegeStatement, ...]:
+    """Return a custom dump's privileges, for the administrator to run; `owner` owns the database here."""
+    newest = postgres_programs.for_restore(0, programs[:1])
+    return privilege_statements(_statements_with_grants(archive, dump.member, newest), owner)
+
+
+def archived_privileges(archive: Archive, dump: DumpFacts) -> ClusterPrivileges | None:
+    """Return what the manifest says of a database's privileges and settings; None where it says nothing."""
+    row = _manifest_row(archive, dump.member)
+    found = row.get("privileges") if row else None
+    return None if found is None else privileges_document.from_json(found)
+
+
+def _manifest_row(archive: Archive, member: DumpMember) -> dict[str, Any] | None:
+    listed = (archive.manifest or {}).get("members")
+    rows = cast("list[object]", listed) if isinstance(listed, list) else []
+    return next((r for r in rows if isinstance(r, dict) and r.get("name") == member.member), None)
+
+
 def _plain(archive: Archive, member: DumpMember) -> DumpFacts:
     left_out: list[str] = []
     extensions: list[str] = []
@@ -116,10 +149,5 @@ def _plain(archive: Archive, member: DumpMember) -> DumpFacts:
 
 def _raw_size(archive: Archive, member: DumpMember) -> int | None:
     """Return the dump's unpacked size as our manifest tells it; only space is planned with it."""
-    listed = (archive.manifest or {}).get("members")
-    rows = cast("list[object]", listed) if isinstance(listed, list) else []
-    for row in rows:
-        if isinstance(row, dict) and row.get("name") == member.member:
-            size = row.get("raw_size")
-            return size if isinstance(size, int) and size >= 0 else None
-    return None
+    size = (_manifest_row(archive, member) or {}).get("raw_size")
+    return size if isinstance(size, int) and size >= 0 else None

@@ -45,6 +45,7 @@ class BackupRun:
     stack: ExitStack
     programs: tuple[Programs, ...]
     snapshots: dict[str, SnapshotFacts] = field(default_factory=dict)
+    privileges: dict[str, dict[str, Any]] = field(default_factory=dict)
     saved: list[Component] = field(default_factory=list)
     member_facts: dict[str, dict[str, Any]] = field(default_factory=dict)
 

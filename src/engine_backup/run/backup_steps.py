@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from engine_backup import __version__
 from engine_backup.drivers import (
     archive_reader,
+    cluster_privileges,
     compression,
     dumps,
     file_tree,
     postgres,
     postgres_programs,
+    privileges_document,
     sqlite,
 )
 from engine_backup.model import manifest
@@ -57,8 +59,9 @@ def announce_start(step: AnnounceStart, run: BackupRun) -> None:
 def take_snapshots(step: TakeSnapshots, run: BackupRun) -> None:
     """Open the snapshots one right after the other; they stay open until the run ends."""
     for component, credentials in step.databases:
-        _, facts = run.stack.enter_context(postgres.snapshot(credentials))
+        connection, facts = run.stack.enter_context(postgres.snapshot(credentials))
         run.snapshots[component.name] = facts
+        run.privileges[component.name] = privileges_document.to_json(cluster_privileges.read(connection))
 
 
 def save_files(step: SaveFiles, run: BackupRun) -> None:
@@ -132,6 +135,7 @@ def dump_database(step: DumpDatabase, run: BackupRun) -> None:
         "position": snapshot.position,
         "extensions": list(snapshot.extensions),
         "granted_roles": list(snapshot.granted_roles),
+        "privileges": run.privileges[component.name],
     }
 
 

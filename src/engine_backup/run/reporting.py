@@ -22,6 +22,9 @@ class Console(Protocol):
     def wait(self, line: str) -> None:
         """Show a line, and wait until the person presses Enter or nobody is there."""
 
+    def confirm(self, question: str) -> bool:
+        """Ask a person; False when there is none or the answer is not yes."""
+
     def settle(self) -> None:
         """Take the progress display away."""
 

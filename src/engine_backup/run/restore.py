@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,15 +14,17 @@ from engine_backup.drivers.archive_reader import Archive, open_archive
 from engine_backup.drivers.kept_files import KeptFiles
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import BY_NAME, AfterLoad
-from engine_backup.model.errors import EngineBackupError, ExitStatus, IncompleteChangeError
+from engine_backup.model.errors import EngineBackupError, ExitStatus, IncompleteChangeError, UsageError
 from engine_backup.model.facts import RestoreFacts
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.steps import LoadDump, Plan
+from engine_backup.plan.provisioning import needs_question
 from engine_backup.plan.restore import plan_restore
-from engine_backup.run import restore_facts, restore_steps, stopping
+from engine_backup.run import provisioning_handlers, restore_facts, restore_steps, stopping
 from engine_backup.run.archive_facts import observe_archive
 from engine_backup.run.reading import checked
 from engine_backup.run.reporting import Reporter
+from engine_backup.run.servers import Server, servers_of
 from engine_backup.run.showing_plans import begin
 from engine_backup.run.undo import Undo
 from engine_backup.run.workspace import private_directory
@@ -47,6 +49,11 @@ class RestoreRun:
     undo: Undo
     staging: Path
     kept: KeptFiles
+    started: datetime
+    servers: dict[str, Server] = field(default_factory=dict)
+    at_the_end: list[Callable[[], None]] = field(default_factory=list)
+    created_roles: set[str] = field(default_factory=set)
+    replacements: int = 0
 
 
 def restore(request: RestoreRequest, reporter: Reporter) -> ExitStatus:
@@ -59,16 +66,27 @@ def restore(request: RestoreRequest, reporter: Reporter) -> ExitStatus:
             checked(archive, reporter)
             archive_facts = observe_archive(archive, programs)
             facts, selection = restore_facts.observe(request, archive_facts, programs, workspace)
-            plan = plan_restore(request, facts, selection)
+            started = datetime.now()
+            plan = plan_restore(request, facts, selection, started)
             if not begin(plan, surroundings, reporter):
                 return ExitStatus.SUCCESS
+            _ask(request, facts, reporter)
             with _staging_directory(surroundings.root) as staging:
                 undo = Undo(reporter)
                 kept = KeptFiles(surroundings.root, staging / "kept")
-                run = RestoreRun(request, archive, facts, reporter, workspace, programs, undo, staging, kept)
+                run = RestoreRun(
+                    request, archive, facts, reporter, workspace, programs, undo, staging, kept, started
+                )
                 _execute(plan, run)
     _closing_notes(plan, facts, reporter)
     return ExitStatus.SUCCESS
+
+
+def _ask(request: RestoreRequest, facts: RestoreFacts, reporter: Reporter) -> None:
+    """Have a person agree before databases in use are set aside; raises `UsageError`."""
+    names = needs_question(request, facts)
+    if names and not reporter.console.confirm(f"Replace database {', '.join(names)}? [y/N] "):
+        raise UsageError("databases are only replaced when somebody agrees", "answer y, or add --yes")
 
 
 @contextmanager
@@ -96,11 +114,15 @@ def _announce(request: RestoreRequest, reporter: Reporter) -> None:
 
 
 def _execute(plan: Plan, run: RestoreRun) -> None:
-    run.reporter.say("Restoring:")
+    run.servers = servers_of(list(run.facts.targets), run.request, run.facts.host.fqdn)
     try:
-        for step in plan.steps:
-            run.reporter.note(f"step: {step}")
-            restore_steps.HANDLERS[type(step)](step, run)
+        if plan.gate:
+            _perform(plan.gate, run)
+            plan = _plan_again(run)
+        if any(type(step) in provisioning_handlers.HANDLERS for step in (*plan.gate, *plan.steps)):
+            run.reporter.say("Provisioning PostgreSQL users/databases:")
+        run.reporter.say("Restoring:")
+        _perform(plan.steps, run)
     except BaseException as error:
         with stopping.ignored():
             failures = run.undo.unwind()
@@ -109,6 +131,25 @@ def _execute(plan: Plan, run: RestoreRun) -> None:
         raise
     os.sync()
     run.undo.forget()
+    for action in run.at_the_end:
+        action()
+
+
+def _perform(steps: tuple[object, ...], run: RestoreRun) -> None:
+    handlers = {**restore_steps.HANDLERS, **provisioning_handlers.HANDLERS}
+    for step in steps:
+        run.reporter.note(f"step: {step}")
+        handlers[type(step)](step, run)
+
+
+def _plan_again(run: RestoreRun) -> Plan:
+    """Look at the server that runs now, and plan the rest; raises `RefusedError` with what is in the way."""
+    run.facts, selection = restore_facts.observe(run.request, run.facts.archive, run.programs, run.workspace)
+    plan = plan_restore(run.request, run.facts, selection, run.started)
+    if plan.gate:
+        raise EngineBackupError(f"this did not help: {plan.gate[0]}", "look into the server's log")
+    begin(replace(plan, warnings=()), run.request.surroundings, run.reporter)
+    return plan
 
 
 def _incomplete(error: BaseException, failures: list[str]) -> IncompleteChangeError:

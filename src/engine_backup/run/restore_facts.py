@@ -8,12 +8,12 @@ from pathlib import Path
 
 from engine_backup.drivers import config_files, file_placing, host, otopi_answers, postgres, postgres_programs
 from engine_backup.drivers.config_files import Configuration
+from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.drivers.postgres_programs import Programs
-from engine_backup.model.components import DATABASES, Kind
+from engine_backup.model.components import DATABASES, Component, Kind
 from engine_backup.model.errors import EngineBackupError, Problem
 from engine_backup.model.facts import (
     ArchiveFacts,
-    DatabaseState,
     DumpFacts,
     HostFacts,
     RestoreFacts,
@@ -23,8 +23,10 @@ from engine_backup.model.presets import CUSTOM
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.plan.database_checks import may_connect
 from engine_backup.plan.file_selection import Selection
+from engine_backup.plan.provisioning import is_asked_for
 from engine_backup.plan.restore import choose_credentials, choose_files, restored_components
 from engine_backup.run.backup_facts import host_facts
+from engine_backup.run.servers import observe_servers, servers_of
 
 SETS_TRANSACTION_TIMEOUT = 17
 
@@ -47,7 +49,11 @@ def observe(
             local = config_files.credentials(configuration, component)
             target = choose_credentials(component, request, archive, local)
             targets.append(_looked_at(target, request, archive, machine, programs))
+    asked = [t for t in targets if t.credentials and (is_asked_for(t, request) or t.error)]
+    servers = servers_of(asked, request, machine.fqdn)
     facts = RestoreFacts(
+        servers=observe_servers(servers, asked, root),
+        locales=frozenset(LocalCluster(root).locales()) if servers else frozenset(),
         host=machine,
         archive=archive,
         targets=tuple(targets),
@@ -70,14 +76,25 @@ def _configuration(root: Path) -> tuple[Configuration, tuple[str, ...]]:
         return Configuration({}), (f"this machine's configuration is not looked at: {error.message}",)
 
 
-def programs_for(dump: DumpFacts, state: DatabaseState, programs: tuple[Programs, ...]) -> Programs:
+def server_version(component: Component, facts: RestoreFacts) -> int:
+    """Return the version number of the server that a component is loaded into."""
+    target = next(t for t in facts.targets if t.component is component)
+    if target.state is not None:
+        return target.state.server_version
+    server = facts.servers.get(component.name)
+    if server is None or server.state is None:
+        raise EngineBackupError(f"the server of the {component.label} database was never looked at")
+    return server.state.version
+
+
+def programs_for(dump: DumpFacts, server: int, programs: tuple[Programs, ...]) -> Programs:
     """Return the programs that read a dump and speak to its target's server.
 
     pg_restore reads dumps of older majors, and says only what its own major
     knows: since 17 it sets `transaction_timeout`, which older servers refuse.
     Raises `EngineBackupError` when none fits.
     """
-    server_major = state.server_version // 10000
+    server_major = server // 10000
     chosen = postgres_programs.for_restore(max(dump.programs_major, server_major), programs)
     if dump.member.dump_format == CUSTOM and chosen.major >= SETS_TRANSACTION_TIMEOUT > server_major:
         raise EngineBackupError(
@@ -103,12 +120,15 @@ def _looked_at(
     machine: HostFacts,
     programs: tuple[Programs, ...],
 ) -> TargetDatabase:
+    if is_asked_for(target, request):
+        # It is looked at as administrator: its role may not even exist.
+        return target
     if target.credentials is None or not may_connect(target, archive, machine, request):
         return target
     try:
         with postgres.session(target.credentials) as connection:
             state = postgres.observe(connection)
-        programs_for(archive.dumps[target.component.name], state, programs)
+        programs_for(archive.dumps[target.component.name], state.server_version, programs)
         return replace(target, state=state)
     except EngineBackupError as error:
         return replace(target, error=Problem(error.message, error.hint))

@@ -19,6 +19,7 @@ from engine_backup.drivers import (
     file_tree,
     plain_loading,
     postgres,
+    selinux,
     sqlite,
 )
 from engine_backup.model.archive import EntryType, FileEntry
@@ -31,12 +32,13 @@ from engine_backup.model.steps import (
     LoadDump,
     PlaceFiles,
     PlaceSqlite,
+    RelabelFiles,
     RewriteCredentials,
     StageFiles,
 )
 from engine_backup.plan.load_rules import decide_statement
 from engine_backup.run.archive_facts import open_dump
-from engine_backup.run.restore_facts import programs_for
+from engine_backup.run.restore_facts import programs_for, server_version
 
 if TYPE_CHECKING:
     from engine_backup.run.restore import RestoreRun
@@ -66,7 +68,7 @@ def _drop_extensions(step: CreateExtensions) -> None:
 def load_dump(step: LoadDump, run: RestoreRun) -> None:
     """Load one dump; on any later failure the database is emptied again."""
     credentials = step.credentials
-    run.reporter.say(f"- {step.component.label} database '{credentials.database}'")
+    run.reporter.say(f"- {step.component.label} database '{step.final_name or credentials.database}'")
     run.undo.add(
         f"emptying the {step.component.label} database '{credentials.database}'",
         lambda: emptying.empty(credentials),
@@ -83,10 +85,7 @@ def load_dump(step: LoadDump, run: RestoreRun) -> None:
 
 
 def _load_custom(step: LoadDump, dump: DumpFacts, run: RestoreRun) -> None:
-    state = next(t.state for t in run.facts.targets if t.component is step.component)
-    if state is None:
-        raise EngineBackupError(f"database {step.credentials.database} was never looked at")
-    programs = programs_for(dump, state, run.programs)
+    programs = programs_for(dump, server_version(step.component, run.facts), run.programs)
     list_file = run.workspace / f"{step.component.name}.list"
     list_file.write_text(dump.kept, encoding="utf-8", errors="surrogateescape")
     with open_dump(run.archive, dump.member) as stream:
@@ -114,7 +113,8 @@ def _load_plain(step: LoadDump, dump: DumpFacts, run: RestoreRun) -> None:
 
 def apply_fixes(step: ApplyFixes, run: RestoreRun) -> None:
     """Correct the loaded database."""
-    engine_fixes.apply(step.which, step.credentials, run.reporter.say)
+    shown = step.final_name or step.credentials.database
+    engine_fixes.apply(step.which, step.credentials, shown, run.reporter.say)
 
 
 def place_files(step: PlaceFiles, run: RestoreRun) -> None:
@@ -179,6 +179,14 @@ def rewrite_credentials(step: RewriteCredentials, run: RestoreRun) -> None:
         run.reporter.say(f"Rewriting {path}")
 
 
+def relabel_files(step: RelabelFiles, run: RestoreRun) -> None:
+    """Give restored files the labels of their places; undone files come back with their own."""
+    root = run.request.surroundings.root
+    if selinux.is_enabled(root):
+        run.reporter.note("setting SELinux labels")
+        selinux.relabel(root, step.names)
+
+
 HANDLERS: dict[type, Callable[[Any, RestoreRun], None]] = {
     StageFiles: stage_files,
     CreateExtensions: create_extensions,
@@ -187,4 +195,5 @@ HANDLERS: dict[type, Callable[[Any, RestoreRun], None]] = {
     PlaceFiles: place_files,
     PlaceSqlite: place_sqlite,
     RewriteCredentials: rewrite_credentials,
+    RelabelFiles: relabel_files,
 }

@@ -1,0 +1,287 @@
+"""What belongs to a database but lies outside of it: its own privileges, settings, and memberships of roles.
+
+A dump without --create holds none of this (PostgreSQL manual, pg_dump). Any owner may read it.
+What comes back comes from a manifest, so it is worth no more trust than a dump: nothing is done that
+would give anybody power over more than this database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class so
+
+from engine_backup.drivers.administration import (
+    SINCE_16,
+    belonging_to,
+    checked_name,
+    execute,
+    explained,
+    transaction,
+)
+from engine_backup.drivers.postgres import rows, value
+from engine_backup.drivers.privileges_document import PRIVILEGES, from_json, to_json
+from engine_backup.drivers.roles import POWERFUL
+from engine_backup.model.server import ClusterPrivileges, DatabaseGrant, Membership, StoredSetting
+
+__all__ = ["apply", "from_json", "read", "to_json"]
+
+_DATABASE = (
+    "SELECT oid, pg_catalog.pg_get_userbyid(datdba)::text, datacl IS NULL FROM pg_catalog.pg_database"
+    " WHERE datname = pg_catalog.current_database()"
+)
+# Who granted is left out: the same privilege by two roles is one privilege.
+_GRANTS = """
+    SELECT CASE a.grantee WHEN 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(a.grantee)::text END,
+           pg_catalog.array_agg(DISTINCT a.privilege_type ORDER BY a.privilege_type),
+           coalesce(pg_catalog.array_agg(DISTINCT a.privilege_type ORDER BY a.privilege_type)
+                    FILTER (WHERE a.is_grantable), '{}')
+      FROM pg_catalog.pg_database d, LATERAL pg_catalog.aclexplode(d.datacl) a
+     WHERE d.oid = %s GROUP BY a.grantee ORDER BY 1 NULLS FIRST
+"""
+# The owner, and who was given something in this database or on it (PostgreSQL manual, 53.46 pg_shdepend).
+_CONCERNED = """
+    WITH concerned AS (
+        SELECT datdba AS oid FROM pg_catalog.pg_database WHERE oid = %(database)s
+        UNION SELECT d.refobjid FROM pg_catalog.pg_shdepend d
+         WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype = 'a'
+           AND (d.dbid = %(database)s
+                OR (d.classid = 'pg_catalog.pg_database'::regclass AND d.objid = %(database)s))
+    )
+"""
+_SETTINGS = (
+    _CONCERNED
+    + """
+    SELECT r.rolname::text, s.setdatabase = 0, setting
+      FROM pg_catalog.pg_db_role_setting s
+      LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole,
+           LATERAL pg_catalog.unnest(s.setconfig) setting
+     WHERE s.setdatabase = %(database)s
+        OR (s.setdatabase = 0 AND s.setrole IN (SELECT oid FROM concerned))
+     ORDER BY 2, 1 NULLS FIRST, 3
+"""
+)
+# What a superuser belongs to says nothing: he has it all anyway.
+_MEMBERSHIPS = (
+    _CONCERNED
+    + """
+    SELECT r.rolname::text, u.rolname::text, pg_catalog.bool_or(m.admin_option), {inherit}, {settable}
+      FROM pg_catalog.pg_auth_members m
+      JOIN pg_catalog.pg_roles r ON r.oid = m.roleid
+      JOIN pg_catalog.pg_roles u ON u.oid = m.member AND NOT u.rolsuper
+     WHERE m.roleid IN (SELECT oid FROM concerned) OR m.member IN (SELECT oid FROM concerned)
+     GROUP BY 1, 2 ORDER BY 1, 2
+"""
+)
+
+# Anybody may set these for himself, and none of them is harmless in what an administrator sets.
+_NEVER_SET = frozenset({"role", "session_authorization", "local_preload_libraries"})
+# Their values are lists of names; only a session can take such a value as the catalog has it (pg_dump's
+# variable_is_guc_list_quote).
+_LISTS = frozenset({"search_path", "temp_tablespaces"})
+
+
+def read(connection: Connection) -> ClusterPrivileges:
+    """Return what belongs to the database of the connection; any role may look."""
+    database, owner, untouched = rows(connection, _DATABASE)[0]
+    grants = rows(connection, _GRANTS, database)
+    return ClusterPrivileges(
+        owner=owner,
+        grants=None if untouched else tuple(DatabaseGrant(g, tuple(p), tuple(o)) for g, p, o in grants),
+        settings=tuple(_settings(connection, database)),
+        memberships=tuple(_memberships(connection, database)),
+    )
+
+
+def _settings(connection: Connection, database: int) -> Iterator[StoredSetting]:
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTINGS, {"database": database})
+        for role, everywhere, setting in cursor.fetchall():
+            name, _, content = setting.partition("=")
+            yield StoredSetting(role, name, content, everywhere)
+
+
+def _memberships(connection: Connection, database: int) -> Iterator[Membership]:
+    """Read pg_auth_members; before PostgreSQL 16 the member's own INHERIT decides."""
+    if connection.server_version >= SINCE_16:
+        options = {f"{name}": f"pg_catalog.bool_or(m.{name}_option)" for name in ("inherit", "set")}
+    else:
+        options = {"inherit": "pg_catalog.bool_or(u.rolinherit)", "set": "true"}
+    query = _MEMBERSHIPS.replace("{inherit}", options["inherit"]).replace("{settable}", options["set"])
+    with connection.cursor() as cursor:
+        cursor.execute(query, {"database": database})
+        for row in cursor.fetchall():
+            yield Membership(*row)
+
+
+def apply(
+    administrator: Connection, privileges: ClusterPrivileges, owner: str, created: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Give the database of the connection back what belongs to it; return what was left out, for people.
+
+    `owner` stands here for the owner of then. `created` are roles that this restore has made:
+    only those get back what counts in other databases too. Statements of each kind succeed or fail
+    one by one. Raises `EngineBackupError` when the database cannot be changed at all.
+    """
+    applying = _Applying(
+        administrator,
+        database=checked_name(value(administrator, "SELECT pg_catalog.current_database()")),
+        known=_known_roles(administrator),
+        created=frozenset(created),
+        left_out=[],
+    )
+    here = _with_owner(privileges, owner)
+    with explained("restore a database's own privileges"), belonging_to(administrator, (owner,)):
+        if here.grants is not None:
+            applying.grants(here.grants, owner)
+        for setting in here.settings:
+            applying.setting(setting)
+        for membership in here.memberships:
+            applying.membership(membership)
+    return tuple(applying.left_out)
+
+
+def _known_roles(administrator: Connection) -> dict[str, bool]:
+    """Return the roles, and whether each is as good as a superuser or one of PostgreSQL's own."""
+    query = f"SELECT r.rolname, r.rolname LIKE 'pg\\_%%' OR {POWERFUL} FROM pg_catalog.pg_roles r"  # noqa: S608
+    return dict(rows(administrator, query.replace("%%", "%")))
+
+
+def _with_owner(privileges: ClusterPrivileges, owner: str) -> ClusterPrivileges:
+    def here(name: str | None) -> str:
+        return owner if name == privileges.owner else name or ""
+
+    return replace(
+        privileges,
+        owner=owner,
+        grants=privileges.grants
+        and tuple(replace(g, grantee=here(g.grantee) if g.grantee else None) for g in privileges.grants),
+        settings=tuple(replace(s, role=here(s.role) if s.role else None) for s in privileges.settings),
+        memberships=tuple(
+            replace(m, role=here(m.role), member=here(m.member)) for m in privileges.memberships
+        ),
+    )
+
+
+@dataclass
+class _Applying:
+    """What is known while privileges come back. `known` tells of each role whether it is a powerful one."""
+
+    administrator: Connection
+    database: sql.Identifier
+    known: dict[str, bool]
+    created: frozenset[str]
+    left_out: list[str]
+
+    def grants(self, grants: tuple[DatabaseGrant, ...], owner: str) -> None:
+        """Let these replace what everybody may by default. The owner keeps all his rights."""
+        with transaction(self.administrator):
+            execute(self.administrator, "REVOKE ALL ON DATABASE {} FROM PUBLIC", self.database)
+        for grant in grants:
+            if grant.grantee != owner:
+                for statement in self._grant_statements(grant):
+                    self._try(statement, self._role_problem(grant.grantee))
+
+    def _grant_statements(self, grant: DatabaseGrant) -> Iterator[sql.Composable]:
+        grantee = sql.SQL("PUBLIC") if grant.grantee is None else checked_name(grant.grantee)
+        plain = [word for word in grant.privileges if word not in grant.grantable]
+        for words, option in ((plain, ""), (grant.grantable, " WITH GRANT OPTION")):
+            chosen = [sql.SQL(word) for word in words if word in PRIVILEGES]
+            if chosen:
+                statement = sql.SQL("GRANT {} ON DATABASE {} TO {}" + option)
+                yield statement.format(sql.SQL(", ").join(chosen), self.database, grantee)
+
+    def setting(self, setting: StoredSetting) -> None:
+        """Give the database, or a role, a setting that any role might make for itself."""
+        name = sql.Identifier(setting.name)
+        content = sql.SQL("SET {} TO {}").format(name, sql.Literal(setting.value))
+        statement = sql.SQL("{} {}").format(self._whose(setting), content)
+        problem = self._setting_problem(setting)
+        if problem or setting.name.lower() not in _LISTS:
+            self._try(statement, problem)
+            return
+        current = sql.SQL("{} SET {} FROM CURRENT").format(self._whose(setting), name)
+        self._try(statement, "", lambda: self._take(setting), current)
+
+    def _take(self, setting: StoredSetting) -> None:
+        """Have a value in this transaction, so that FROM CURRENT finds it."""
+        value(self.administrator, "SELECT pg_catalog.set_config(%s, %s, true)", setting.name, setting.value)
+
+    def _whose(self, setting: StoredSetting) -> sql.Composable:
+        if setting.role is None:
+            return sql.SQL("ALTER DATABASE {}").format(self.database)
+        role = sql.SQL("ALTER ROLE {}").format(checked_name(setting.role))
+        return role if setting.everywhere else sql.SQL("{} IN DATABASE {}").format(role, self.database)
+
+    def _setting_problem(self, setting: StoredSetting) -> str:
+        name = setting.name.lower()
+        query = "SELECT context FROM pg_catalog.pg_settings WHERE pg_catalog.lower(name) = %s"
+        contexts = rows(self.administrator, query, name)
+        if not contexts:
+            return "this server has no such setting"
+        if name in _NEVER_SET or contexts != [("user",)]:
+            return "it could give power over more than this database"
+        if setting.everywhere and setting.role not in self.created:
+            return self._role_problem(setting.role) or "the role was here before this restore"
+        return self._role_problem(setting.role)
+
+    def membership(self, membership: Membership) -> None:
+        """Make a role a member of one that this restore has made."""
+        modern = self.administrator.server_version >= SINCE_16
+        names = checked_name(membership.role), checked_name(membership.member)
+        statement = sql.SQL("GRANT {} TO {}" + _membership_options(membership, modern)).format(*names)
+        problem = self._membership_problem(membership)
+        if not problem and not membership.settable and not modern:
+            problem = "only PostgreSQL 16 and newer can do without SET ROLE"
+        if not (problem and self._is_member(membership)):
+            self._try(statement, problem)
+
+    def _membership_problem(self, membership: Membership) -> str:
+        problem = self._role_problem(membership.role) or self._role_problem(membership.member)
+        if not problem and membership.role not in self.created:
+            return f"role '{membership.role}' was here before this restore"
+        return problem
+
+    def _is_member(self, membership: Membership) -> bool:
+        query = (
+            "SELECT FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.roleid"
+            " JOIN pg_catalog.pg_roles u ON u.oid = m.member WHERE r.rolname = %s AND u.rolname = %s"
+        )
+        return bool(rows(self.administrator, query, membership.role, membership.member))
+
+    def _role_problem(self, role: str | None) -> str:
+        if role is None:
+            return ""
+        if role not in self.known:
+            return f"there is no role '{role}'"
+        return f"role '{role}' is an administrator or a part of PostgreSQL" if self.known[role] else ""
+
+    def _try(
+        self,
+        statement: sql.Composable,
+        problem: str,
+        before: Callable[[], None] = lambda: None,
+        instead: sql.Composable | None = None,
+    ) -> None:
+        """Run a statement (or what does the same), or note why not."""
+        try:
+            if not problem:
+                with transaction(self.administrator):
+                    before()
+                    execute(self.administrator, instead or statement)
+        except psycopg2.Error as error:
+            if self.administrator.closed:
+                raise
+            problem = (error.diag.message_primary or str(error)).split("\n")[0]
+        if problem:
+            self.left_out.append(f"{statement.as_string(self.administrator)}: {problem}")
+
+
+def _membership_options(membership: Membership, modern: bool) -> str:
+    if not modern:
+        return " WITH ADMIN OPTION" if membership.admin else ""
+    options = {"ADMIN": membership.admin, "INHERIT": membership.inherit, "SET": membership.settable}
+    return " WITH " + ", ".join(f"{word} {str(flag).upper()}" for word, flag in options.items())

@@ -1,0 +1,359 @@
+"""Making the databases that a restore loads into: which, where, and by which steps (reference 1, design 9).
+
+A database that is created is created under a passing name, loaded, and given
+its real name last, in one transaction with all others: `engine` exists only
+if it is whole. An empty database that exists already is taken over in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from engine_backup.model.components import Component
+from engine_backup.model.errors import Problem
+from engine_backup.model.facts import Credentials, RestoreFacts, ServerFacts, TargetDatabase
+from engine_backup.model.options import REFUSE, REPLACE, option_name
+from engine_backup.model.provisioning_steps import (
+    AllowAccess,
+    AllowAdministrator,
+    ConfigureServer,
+    CreateExtraRoles,
+    ExtraRole,
+    GrantReading,
+    InitialiseServer,
+    LeaveAlternatives,
+    LoadGrants,
+    ProvisionDatabase,
+    ProvisionRole,
+    RenameDatabases,
+    RestorePrivileges,
+    StartServer,
+)
+from engine_backup.model.requests import RestoreRequest
+from engine_backup.plan.access_rules import broken_lines, method_for, with_access
+from engine_backup.plan.database_checks import is_local
+from engine_backup.plan.database_names import replaced_name, temporary_name, timestamped_name
+from engine_backup.plan.server_settings import Conditions, edited
+
+
+@dataclass(frozen=True)
+class Provisioning:
+    """What making databases adds to a plan.
+
+    `gate` comes before databases can be looked at at all. `loads` are the log-ins
+    to load with, by component name, where they differ from the final ones.
+    """
+
+    names: frozenset[str] = frozenset()
+    gate: tuple[object, ...] = ()
+    before: tuple[object, ...] = ()
+    loads: dict[str, Credentials] = field(default_factory=dict)
+    after: tuple[object, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def is_asked_for(target: TargetDatabase, request: RestoreRequest) -> bool:
+    """Whether an option asks to make this database."""
+    return request.provision_all or target.component.name in request.provision
+
+
+def is_provisioned(target: TargetDatabase, request: RestoreRequest, facts: RestoreFacts) -> bool:
+    """Whether this database is to be made: asked for, or on its own where there is none (RFE 1821018).
+
+    A plain restore makes each database of the archive whose host is this machine and
+    which does not exist. A password that does not fit is not "does not exist".
+    """
+    if is_asked_for(target, request):
+        return True
+    if request.provision or request.changed or target.credentials is None:
+        return False
+    if not is_local(target.credentials.host, facts.host.fqdn):
+        return False
+    server = facts.servers.get(target.component.name)
+    if server is None or server.cluster is None:
+        return False
+    if server.state is None:
+        return not server.cluster.running and target.error is not None
+    return target.credentials.database not in server.state.databases
+
+
+def plan_provisioning(request: RestoreRequest, facts: RestoreFacts, when: datetime) -> Provisioning:
+    """Return what is to be done for all databases that are to be made."""
+    chosen = [t for t in facts.targets if is_provisioned(t, request, facts)]
+    if not chosen:
+        return Provisioning()
+    names = frozenset(target.component.name for target in chosen)
+    problems = [problem for t in chosen for problem in _problems(t, request, facts)]
+    if problems:
+        return Provisioning(names, problems=tuple(problems))
+    gate = _gate(chosen, facts)
+    if gate:
+        return Provisioning(names, gate=gate)
+    occupied = [t for t in chosen if _occupied(t, facts)]
+    if occupied and request.on_existing is None:
+        return _alternatives(names, occupied, when)
+    return _steps(names, chosen, request, facts, when)
+
+
+def _server(target: TargetDatabase, facts: RestoreFacts) -> ServerFacts:
+    return facts.servers[target.component.name]
+
+
+def _problems(target: TargetDatabase, request: RestoreRequest, facts: RestoreFacts) -> list[Problem]:
+    credentials, label = target.credentials, target.component.label
+    if credentials is None or not (credentials.user and credentials.database and credentials.password):
+        hint = f"give them with {option_name('change', target.component)}"
+        return [Problem(f"Some {label} database credentials missing - cannot provision database", hint)]
+    server = facts.servers.get(target.component.name)
+    if server is None:
+        hint = "name an administrator: --provision-admin-user and --provision-admin-passfile"
+        message = f"Can provision database only in localhost, not at {credentials.address}"
+        return [Problem(message, hint)]
+    if server.error is not None:
+        return [server.error]
+    if server.cluster and server.cluster.running and server.cluster.port not in (0, credentials.port):
+        message = (
+            f"PostgreSQL of this machine listens on port {server.cluster.port}, not on {credentials.port}"
+        )
+        hint = f"give the right one with {option_name('port', target.component)}"
+        return [Problem(message, hint)]
+    return _state_problems(target, credentials, server, request)
+
+
+def _state_problems(
+    target: TargetDatabase, credentials: Credentials, server: ServerFacts, request: RestoreRequest
+) -> list[Problem]:
+    state = server.state
+    if state is None:
+        return []
+    found = []
+    role = state.roles.get(credentials.user)
+    if role is not None and role.superuser:
+        hint = "a dump is a program: choose another role, or ALTER ROLE … NOSUPERUSER"
+        found.append(Problem(f"role '{credentials.user}' is a superuser", hint))
+    database = state.databases.get(credentials.database)
+    if database is not None and database.problem:
+        found.append(
+            Problem(
+                f"cannot look into database '{credentials.database}': {database.problem}",
+                "see the server's log",
+            )
+        )
+    elif database is not None and not database.empty and request.on_existing == REFUSE:
+        hint = "run engine-cleanup, or use --on-existing=replace"
+        found.append(Problem(f"Database '{credentials.database}' is not empty", hint))
+    if server.access_text and broken_lines(server.access_text):
+        line = broken_lines(server.access_text)[0]
+        found.append(Problem(f"pg_hba.conf has a line that PostgreSQL does not take: {line}", "correct it"))
+    return found
+
+
+def _gate(chosen: list[TargetDatabase], facts: RestoreFacts) -> tuple[object, ...]:
+    """Return what must be done before this machine's server can be looked at."""
+    clusters = {s.cluster.data: s for t in chosen if (s := _server(t, facts)).cluster}
+    steps: list[object] = []
+    for server in clusters.values():
+        cluster = server.cluster
+        if cluster is None or server.state is not None:
+            continue
+        if not cluster.initialised:
+            steps.append(InitialiseServer(cluster))
+        if not cluster.running:
+            steps.append(StartServer(cluster))
+        elif server.needs_administrator_line:
+            steps.append(AllowAdministrator(cluster))
+    return tuple(steps)
+
+
+def _occupied(target: TargetDatabase, facts: RestoreFacts) -> bool:
+    state = _server(target, facts).state
+    if state is None or target.credentials is None:
+        return False
+    database = state.databases.get(target.credentials.database)
+    return database is not None and not database.empty
+
+
+def _alternatives(names: frozenset[str], occupied: list[TargetDatabase], when: datetime) -> Provisioning:
+    databases = tuple(
+        (t.component, t.credentials, timestamped_name(t.credentials.database, when))
+        for t in occupied
+        if t.credentials
+    )
+    return Provisioning(names, before=(LeaveAlternatives(databases),))
+
+
+def _steps(
+    names: frozenset[str],
+    chosen: list[TargetDatabase],
+    request: RestoreRequest,
+    facts: RestoreFacts,
+    when: datetime,
+) -> Provisioning:
+    loads = {t.component.name: _load_login(t, facts, when) for t in chosen}
+    roles = _roles(chosen, facts)
+    extra = _extra_roles(chosen, request, facts)
+    reading = tuple(role for role in extra if role.reads)
+    before = (
+        *_configuration(chosen, facts),
+        *roles,
+        *((CreateExtraRoles(extra),) if extra else ()),
+        *(_database_step(t, loads[t.component.name], facts) for t in chosen),
+        *_access(chosen, list(loads.values()), facts, reading),
+    )
+    after = (
+        *(step for t in chosen for step in _privileges(t, loads[t.component.name], request, facts)),
+        *(
+            GrantReading(t.component, role, loads[t.component.name].database, loads[t.component.name].user)
+            for t in chosen
+            for role in reading
+            if role.component is t.component
+        ),
+        *_renames(chosen, loads, facts, when),
+        *_access(chosen, [], facts, reading),
+    )
+    return Provisioning(names, before=before, loads=loads, after=after, warnings=_warnings(chosen, facts))
+
+
+def _load_login(target: TargetDatabase, facts: RestoreFacts, when: datetime) -> Credentials:
+    """Return the log-in to load with: a passing name, or the empty database that is there."""
+    if target.credentials is None:
+        raise ValueError(f"{target.component.name} is provisioned without credentials")
+    state = _server(target, facts).state
+    name = target.credentials.database
+    if state is not None and name in state.databases and state.databases[name].empty:
+        return target.credentials
+    return replace(target.credentials, database=temporary_name(name, when))
+
+
+def _roles(chosen: list[TargetDatabase], facts: RestoreFacts) -> list[ProvisionRole]:
+    steps: dict[tuple[str, int, str], ProvisionRole] = {}
+    for target in chosen:
+        state, login = _server(target, facts).state, target.credentials
+        if state is not None and login is not None:
+            step = ProvisionRole(target.component, login.user, login.password, login.user in state.roles)
+            steps.setdefault((login.host, login.port, login.user), step)
+    return list(steps.values())
+
+
+def _database_step(target: TargetDatabase, load: Credentials, facts: RestoreFacts) -> ProvisionDatabase:
+    state = _server(target, facts).state
+    dump = facts.archive.dumps[target.component.name]
+    needed = tuple(dict.fromkeys(("uuid-ossp", *dump.extensions)))
+    available = state.available_extensions if state else frozenset()
+    return ProvisionDatabase(
+        component=target.component,
+        name=load.database,
+        owner=load.user,
+        extensions=tuple(name for name in needed if name in available or name in dump.extensions),
+        exists=state is not None and load.database in state.databases,
+    )
+
+
+def _configuration(chosen: list[TargetDatabase], facts: RestoreFacts) -> list[ConfigureServer]:
+    server = _server(chosen[0], facts)
+    if server.cluster is None or server.state is None or not server.configuration_text:
+        return []
+    method = method_for(server.state.password_encryption)
+    conditions = Conditions(server.cluster.major, method, facts.locales)
+    edit = edited(server.configuration_text, server.elsewhere, conditions)
+    if not edit.changes:
+        return []
+    return [ConfigureServer(edit.text, tuple(change.name for change in edit.changes), edit.restart)]
+
+
+def _access(
+    chosen: list[TargetDatabase],
+    loads: list[Credentials],
+    facts: RestoreFacts,
+    readers: tuple[ExtraRole, ...],
+) -> list[AllowAccess]:
+    """Let each role into its database under the names that it has: passing ones, then only the final ones."""
+    server = _server(chosen[0], facts)
+    if server.cluster is None or server.state is None:
+        return []
+    method = method_for(server.state.password_encryption)
+    finals = [t.credentials for t in chosen if t.credentials]
+    pairs = [(login.database, login.user) for login in (*finals, *loads)]
+    pairs += [(role.database, role.name) for role in readers]
+    text = server.access_text
+    for database, user in dict.fromkeys(pairs):
+        text = with_access(text, database, user, method, major=server.cluster.major)
+    return [AllowAccess(text, tuple(dict.fromkeys(database for database, _ in pairs)))]
+
+
+def _extra_roles(
+    chosen: list[TargetDatabase], request: RestoreRequest, facts: RestoreFacts
+) -> tuple[ExtraRole, ...]:
+    """Return the roles that dumps grant something to, which are not there, and Grafana's reader."""
+    if request.permissions is False:
+        return ()
+    found: dict[str, ExtraRole] = {}
+    for target in chosen:
+        state, login = _server(target, facts).state, target.credentials
+        if state is None or login is None:
+            continue
+        reader = facts.archive.readers.get(target.component.name)
+        for name in facts.archive.dumps[target.component.name].grantees:
+            if reader is not None and name == reader.user:
+                found[name] = ExtraRole(target.component, name, login.database, reader.password, reads=True)
+            elif name not in state.roles and name != login.user:
+                found.setdefault(name, ExtraRole(target.component, name, login.database))
+    return tuple(found.values())
+
+
+def _privileges(
+    target: TargetDatabase, load: Credentials, request: RestoreRequest, facts: RestoreFacts
+) -> list[object]:
+    if request.permissions is False:
+        return []
+    steps: list[object] = []
+    if facts.archive.dumps[target.component.name].foreign_grants:
+        steps.append(LoadGrants(target.component, load.database, load.user))
+    steps.append(RestorePrivileges(target.component, load.database, load.user))
+    return steps
+
+
+def _renames(
+    chosen: list[TargetDatabase], loads: dict[str, Credentials], facts: RestoreFacts, when: datetime
+) -> list[RenameDatabases]:
+    pairs: dict[str, list[tuple[str, str]]] = {}
+    first: dict[str, Component] = {}
+    for target in chosen:
+        load, final = loads[target.component.name], target.credentials
+        if final is None or load.database == final.database:
+            continue
+        place = f"{final.host}:{final.port}"
+        here = pairs.setdefault(place, [])
+        first.setdefault(place, target.component)
+        state = _server(target, facts).state
+        if state is not None and final.database in state.databases:
+            here.append((final.database, replaced_name(final.database, when)))
+        here.append((load.database, final.database))
+    return [RenameDatabases(first[place], tuple(here)) for place, here in pairs.items()]
+
+
+def _warnings(chosen: list[TargetDatabase], facts: RestoreFacts) -> tuple[str, ...]:
+    server = _server(chosen[0], facts)
+    if server.cluster is None or server.state is None or not server.configuration_text:
+        return ()
+    method = method_for(server.state.password_encryption)
+    edit = edited(
+        server.configuration_text, server.elsewhere, Conditions(server.cluster.major, method, facts.locales)
+    )
+    overridden = tuple(
+        f"setting {o.name} is {o.value} by {o.place}; the product wants {o.new}" for o in edit.overridden
+    )
+    return (*edit.notes, *overridden)
+
+
+def needs_question(request: RestoreRequest, facts: RestoreFacts) -> list[str]:
+    """Return the databases that would be replaced and that nobody has agreed to (`--yes`) yet."""
+    if request.on_existing != REPLACE or request.yes:
+        return []
+    return [
+        t.credentials.database
+        for t in facts.targets
+        if is_provisioned(t, request, facts) and _occupied(t, facts) and t.credentials
+    ]

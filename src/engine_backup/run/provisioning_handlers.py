@@ -1,0 +1,264 @@
+"""One handler for each step that makes databases; each says first how to take back what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine_backup.drivers import cluster_privileges, granting, provisioning, roles, server_files
+from engine_backup.drivers.local_cluster import LocalCluster
+from engine_backup.drivers.password_notes import random_password, write_notes
+from engine_backup.drivers.server_observation import broken_configuration, configuration_files
+from engine_backup.model.components import Component
+from engine_backup.model.errors import EngineBackupError
+from engine_backup.model.provisioning_steps import (
+    AllowAccess,
+    AllowAdministrator,
+    ConfigureServer,
+    CreateExtraRoles,
+    ExtraRole,
+    GrantReading,
+    InitialiseServer,
+    LeaveAlternatives,
+    LoadGrants,
+    ProvisionDatabase,
+    ProvisionRole,
+    RenameDatabases,
+    RestorePrivileges,
+    StartServer,
+)
+from engine_backup.plan.access_rules import with_administrator_access
+from engine_backup.run.archive_facts import archived_privileges, grant_statements
+from engine_backup.run.servers import Server
+
+if TYPE_CHECKING:
+    from engine_backup.run.restore import RestoreRun
+
+ACCESS_FILE = "pg_hba.conf"
+
+
+def _cluster(run: RestoreRun) -> LocalCluster:
+    return LocalCluster(run.request.surroundings.root)
+
+
+def _server(component: Component, run: RestoreRun) -> Server:
+    return run.servers[component.name]
+
+
+def initialise_server(step: InitialiseServer, run: RestoreRun) -> None:
+    """Initialise this machine's cluster; taken back by removing what it made."""
+    run.reporter.say("Initializing PostgreSQL")
+    cluster = _cluster(run)
+    run.undo.add(f"the new cluster in {step.cluster.data}", lambda: cluster.remove(step.cluster))
+    cluster.initialise()
+
+
+def start_server(step: StartServer, run: RestoreRun) -> None:
+    """Start the server and enable it, first with what the product needs in postgresql.conf."""
+    cluster = _cluster(run)
+    if not cluster.enabled():
+        run.undo.add("enabling PostgreSQL at boot", cluster.disable)
+        cluster.enable()
+    run.undo.add("starting PostgreSQL", cluster.stop)
+    cluster.start()
+
+
+def allow_administrator(step: AllowAdministrator, run: RestoreRun) -> None:
+    """Put a line in front of pg_hba.conf, for the time of this run only."""
+    cluster = _cluster(run)
+    path = step.cluster.data / ACCESS_FILE
+    former = server_files.read(path)
+    text = with_administrator_access(former, step.cluster.owner)
+    addition = text[: len(text) - len(former)]
+
+    def take_away() -> None:
+        current = server_files.read(path)
+        if current.startswith(addition):
+            server_files.replace(path, current[len(addition) :], run.started)
+            cluster.reload()
+
+    _replace(path, text, run, cluster.reload)
+    run.at_the_end.append(take_away)
+    cluster.reload()
+
+
+def _replace(path: Path, text: str, run: RestoreRun, then: Callable[[], object]) -> None:
+    """Give a server's file a new text, and make sure that its undo is heard of by the server."""
+    replaced = server_files.replace(path, text, run.started + timedelta(seconds=run.replacements))
+    if replaced is None:
+        return
+    run.replacements += 1
+
+    def put_back() -> None:
+        server_files.restore(replaced)
+        then()
+
+    run.undo.add(str(path), put_back)
+
+
+def configure_server(step: ConfigureServer, run: RestoreRun) -> None:
+    """Change postgresql.conf, and reload or restart the server."""
+    run.reporter.say("Configuring PostgreSQL")
+    cluster = _cluster(run)
+    with closing(_any_server(run).connect()) as connection:
+        files = configuration_files(connection, run.request.surroundings.root)
+    apply = cluster.restart if step.restart else cluster.reload
+    _replace(files.configuration, step.text, run, apply)
+    with closing(_any_server(run).connect()) as connection:
+        broken = broken_configuration(connection)
+    if broken:
+        raise EngineBackupError(f"PostgreSQL does not take its configuration: {broken[0]}")
+    apply()
+
+
+def _any_server(run: RestoreRun) -> Server:
+    return next(server for server in run.servers.values() if server.cluster is not None)
+
+
+def allow_access(step: AllowAccess, run: RestoreRun) -> None:
+    """Change pg_hba.conf, and reload it."""
+    cluster = _cluster(run)
+    with closing(_any_server(run).connect()) as connection:
+        files = configuration_files(connection, run.request.surroundings.root)
+    _replace(files.access, step.text, run, cluster.reload)
+    cluster.reload()
+
+
+def provision_role(step: ProvisionRole, run: RestoreRun) -> None:
+    """Create a role, or give it its new password."""
+    server = _server(step.component, run)
+    with closing(server.connect()) as administrator:
+        if not step.exists:
+            run.undo.add(f"role {step.name}", lambda: _with(server, roles.drop_role, step.name))
+            roles.create_role(administrator, step.name, step.password)
+            run.created_roles.add(step.name)
+            return
+        before = roles.change_role(administrator, step.name, step.password)
+        run.undo.add(f"password of role {step.name}", lambda: _with(server, roles.restore_role, before))
+
+
+def _with(server: Server, action: Callable[..., object], *arguments: object) -> None:
+    with closing(server.connect()) as administrator:
+        action(administrator, *arguments)
+
+
+def provision_database(step: ProvisionDatabase, run: RestoreRun) -> None:
+    """Make a database for its owner, with its extensions."""
+    server = _server(step.component, run)
+    login = next(t.credentials for t in run.facts.targets if t.component is step.component)
+    shown = login.database if login else step.name
+    run.reporter.say(f"- user '{step.owner}', database '{shown}'")
+    with closing(server.connect()) as administrator:
+        if step.exists:
+            former = provisioning.set_owner(administrator, step.name, step.owner)
+            run.undo.add(
+                f"owner of database {step.name}",
+                lambda: _with(server, provisioning.set_owner, step.name, former),
+            )
+        else:
+            run.undo.add(
+                f"database {step.name}", lambda: _with(server, provisioning.drop_database, step.name)
+            )
+            provisioning.create_database(administrator, step.name, step.owner)
+    with closing(server.connect(step.name)) as administrator:
+        provisioning.create_extensions(administrator, step.extensions)
+
+
+def create_extra_roles(step: CreateExtraRoles, run: RestoreRun) -> None:
+    """Create roles that dumps name; random passwords go into a private file that the output names."""
+    notes = []
+    for role in step.roles:
+        password = role.password or random_password()
+        if _create_extra_role(role, password, run) and role.password is None:
+            notes.append((role.name, role.database, password))
+    if notes:
+        path = (
+            run.request.surroundings.log.parent / f"engine-backup-roles-{run.started:%Y%m%d%H%M%S}.passwords"
+        )
+        run.undo.add(f"the passwords in {path}", path.unlink)
+        write_notes(path, notes)
+        run.reporter.say(f"- passwords of new roles are in {path}")
+
+
+def _create_extra_role(role: ExtraRole, password: Any, run: RestoreRun) -> bool:
+    server = _server(role.component, run)
+    state = run.facts.servers[role.component.name].state
+    if state is not None and role.name in state.roles:
+        return False
+    kind = "user" if role.reads else "extra user"
+    run.reporter.say(f"- {kind} '{role.name}' on database '{role.database}'")
+    run.undo.add(f"role {role.name}", lambda: _with(server, roles.drop_role, role.name))
+    _with(server, roles.create_role, role.name, password)
+    run.created_roles.add(role.name)
+    return True
+
+
+def grant_reading(step: GrantReading, run: RestoreRun) -> None:
+    """Give Grafana's role what it reads with."""
+    with closing(_server(step.component, run).connect(step.database)) as administrator:
+        granting.grant_reader(administrator, step.role.name, step.database, step.owner)
+
+
+def load_grants(step: LoadGrants, run: RestoreRun) -> None:
+    """Run a dump's grants as administrator."""
+    dump = run.facts.archive.dumps[step.component.name]
+    statements = grant_statements(run.archive, dump, run.programs, step.owner)
+    with closing(_server(step.component, run).connect(step.database)) as administrator:
+        for line in granting.load_grants(administrator, statements):
+            run.reporter.warn(f"{step.component.label} database: not granted: {line}")
+
+
+def restore_privileges(step: RestorePrivileges, run: RestoreRun) -> None:
+    """Give a database what the manifest says of its privileges and settings."""
+    privileges = archived_privileges(run.archive, run.facts.archive.dumps[step.component.name])
+    if privileges is None:
+        return
+    with closing(_server(step.component, run).connect(step.database)) as administrator:
+        for line in cluster_privileges.apply(administrator, privileges, step.owner, run.created_roles):
+            run.reporter.note(f"{step.component.label} database: {line}")
+
+
+def rename_databases(step: RenameDatabases, run: RestoreRun) -> None:
+    """Give all databases their names at once."""
+    server = _server(step.component, run)
+    back = tuple((new, old) for old, new in reversed(step.pairs))
+    with closing(server.connect()) as administrator:
+        provisioning.rename_databases(administrator, step.pairs)
+    run.undo.add("names of databases", lambda: _with(server, provisioning.rename_databases, back))
+    for old, new in step.pairs:
+        run.reporter.note(f"database {old} is now {new}")
+
+
+def leave_alternatives(step: LeaveAlternatives, run: RestoreRun) -> None:
+    """Create empty databases beside those in use, as stock does, and end the restore."""
+    for component, login, name in step.databases:
+        server = _server(component, run)
+        with closing(server.connect()) as administrator:
+            provisioning.create_database(administrator, name, login.user)
+    first = step.databases[0]
+    raise EngineBackupError(
+        f"Existing database '{first[1].database}' or user '{first[1].user}' found and temporary ones created"
+        " - Please clean up everything and try again",
+        f"created: {', '.join(name for _, _, name in step.databases)};"
+        " run engine-cleanup and drop them, or use --on-existing=replace",
+    )
+
+
+HANDLERS: dict[type, Callable[[Any, RestoreRun], None]] = {
+    InitialiseServer: initialise_server,
+    StartServer: start_server,
+    AllowAdministrator: allow_administrator,
+    ConfigureServer: configure_server,
+    AllowAccess: allow_access,
+    ProvisionRole: provision_role,
+    ProvisionDatabase: provision_database,
+    CreateExtraRoles: create_extra_roles,
+    GrantReading: grant_reading,
+    LoadGrants: load_grants,
+    RestorePrivileges: restore_privileges,
+    RenameDatabases: rename_databases,
+    LeaveAlternatives: leave_alternatives,
+}

@@ -1,0 +1,123 @@
+"""The servers that databases may be made on: this machine's own, or one reached as administrator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name
+
+from engine_backup.drivers import administrator, postgres, server_files, server_observation
+from engine_backup.drivers.administrator import AdministratorRefusedError
+from engine_backup.drivers.local_cluster import LocalCluster
+from engine_backup.drivers.server_survey import observe_server
+from engine_backup.model.errors import EngineBackupError, Problem
+from engine_backup.model.facts import Credentials, ServerFacts, TargetDatabase
+from engine_backup.model.requests import Administrator, RestoreRequest
+from engine_backup.plan.database_checks import is_local
+
+MAINTENANCE_DATABASE = "postgres"
+# A reload takes effect a moment later.
+PATIENCE_SECONDS = 5.0
+
+
+@dataclass
+class Server:
+    """A server and the way to it as administrator; `cluster` is None for one over the network."""
+
+    credentials: Credentials
+    cluster: LocalCluster | None
+
+    def connect(self, database: str = MAINTENANCE_DATABASE) -> Connection:
+        """Log in as administrator, in autocommit mode; the caller closes. Raises `LoginError`."""
+        if self.cluster is not None:
+            return administrator.connect(self.cluster.observe(), database, patience_seconds=PATIENCE_SECONDS)
+        connection = postgres.connect(replace(self.credentials, database=database))
+        connection.autocommit = True
+        return connection
+
+
+def servers_of(targets: list[TargetDatabase], request: RestoreRequest, fqdn: str) -> dict[str, Server]:
+    """Return the server of each target that this run could administer, by component name."""
+    local = LocalCluster(request.surroundings.root)
+    found = {}
+    for target in targets:
+        login = target.credentials
+        if login is None:
+            continue
+        if is_local(login.host, fqdn) and request.administrator is None:
+            found[target.component.name] = Server(login, local)
+        elif request.administrator is not None:
+            found[target.component.name] = Server(_as_administrator(login, request.administrator), None)
+    return found
+
+
+def _as_administrator(login: Credentials, administrator_role: Administrator) -> Credentials:
+    return replace(
+        login,
+        user=administrator_role.user,
+        password=administrator_role.password,
+        database=MAINTENANCE_DATABASE,
+        source="--provision-admin-user",
+    )
+
+
+def observe_servers(
+    servers: Mapping[str, Server], targets: list[TargetDatabase], root: Path
+) -> dict[str, ServerFacts]:
+    """Look at each server once; what cannot be seen is told in the facts."""
+    names = [t.credentials.database for t in targets if t.credentials]
+    seen: dict[str, ServerFacts] = {}
+    facts = {}
+    for component, server in servers.items():
+        key = "local" if server.cluster else f"{server.credentials.host}:{server.credentials.port}"
+        if key not in seen:
+            seen[key] = _observe(server, names, root)
+        facts[component] = seen[key]
+    return facts
+
+
+def _observe(server: Server, names: list[str], root: Path) -> ServerFacts:
+    login = server.credentials
+    facts = ServerFacts(login.host, login.port)
+    try:
+        if server.cluster is None:
+            return _looked_into(server, facts, names)
+        facts = replace(facts, cluster=server.cluster.observe())
+        if facts.cluster is None or not facts.cluster.running:
+            return facts
+        return _with_files(server, _looked_into(server, facts, names), root)
+    except AdministratorRefusedError:
+        return replace(facts, needs_administrator_line=True)
+    except EngineBackupError as error:
+        return replace(facts, error=Problem(error.message, error.hint))
+
+
+def _looked_into(server: Server, facts: ServerFacts, names: list[str]) -> ServerFacts:
+    connection = _first_connection(server)
+    try:
+        return replace(facts, state=observe_server(connection, names, server.connect))
+    finally:
+        connection.close()
+
+
+def _first_connection(server: Server) -> Connection:
+    """Connect without the patience that a reload needs."""
+    if server.cluster is None:
+        return server.connect()
+    return administrator.connect(server.cluster.observe())
+
+
+def _with_files(server: Server, facts: ServerFacts, root: Path) -> ServerFacts:
+    connection = _first_connection(server)
+    try:
+        files = server_observation.configuration_files(connection, root)
+        return replace(
+            facts,
+            configuration_text=server_files.read(files.configuration),
+            access_text=server_files.read(files.access),
+            elsewhere=server_observation.settings_elsewhere(connection),
+        )
+    finally:
+        connection.close()

@@ -1,0 +1,239 @@
+"""Restores on a machine where nothing is prepared."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from engine_backup.drivers import administrator
+from engine_backup.drivers.engine_fixes import CHANGED_TABLES
+from engine_backup.drivers.local_cluster import LocalCluster
+from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.sample import engine
+from engine_backup.sample.compare import BACKUP_EVENTS, fingerprint_databases, fingerprint_tree
+from engine_backup.sample.engine import SampleEngine
+from engine_backup.sample.size import TINY
+from tests.support.clean_machine import clean_machine
+from tests.support.machine import Machine
+
+HOSTED_ENGINE_CALL = ("--provision-all-databases", "--restore-permissions")
+
+
+@dataclass(frozen=True)
+class Gone:
+    """An engine that is no more: what it was, and its backup, which names a port that is free now."""
+
+    sample: SampleEngine
+    archive: Path
+    databases: dict
+    port: int
+
+
+@pytest.fixture(scope="module")
+def gone(tmp_path_factory: pytest.TempPathFactory) -> Gone:
+    machine = Machine(tmp_path_factory.mktemp("gone"))
+    with ScratchServer.start() as server:
+        sample = engine.build(machine.root, server, TINY)
+        databases = fingerprint_databases(sample.credentials, BACKUP_EVENTS)
+        machine.engine_backup("backup").check()
+        return Gone(sample, machine.archive, databases, server.port)
+
+
+@pytest.fixture
+def machine(gone: Gone) -> Iterator[Machine]:
+    with clean_machine(gone.port) as found:
+        shutil.copy2(gone.archive, found.archive)
+        yield found
+
+
+def query(machine: Machine, statement: str, database: str = "postgres") -> list:
+    facts = LocalCluster(machine.root).observe()
+    with closing(administrator.connect(facts, database)) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def databases_of(machine: Machine) -> set[str]:
+    return {name for (name,) in query(machine, "SELECT datname FROM pg_database WHERE NOT datistemplate")}
+
+
+def check_restored(gone: Gone) -> None:
+    restored = fingerprint_databases(gone.sample.credentials, BACKUP_EVENTS)
+    for name, before in gone.databases.items():
+        expected = {table: rows for table, rows in before.tables.items() if table not in CHANGED_TABLES}
+        found = {t: rows for t, rows in restored[name].tables.items() if t not in CHANGED_TABLES}
+        assert found == expected, name
+        assert restored[name].owners == before.owners
+        assert restored[name].privileges == before.privileges
+
+
+@pytest.mark.parametrize("words", [HOSTED_ENGINE_CALL, ()], ids=["the hosted-engine call", "a plain restore"])
+def test_a_clean_machine(words, machine: Machine, gone: Gone):
+    result = machine.engine_backup("restore", *words).check()
+    check_restored(gone)
+    facts = LocalCluster(machine.root).observe()
+    assert facts.running
+    settings = dict(query(machine, "SELECT name, setting FROM pg_settings"))
+    assert settings["max_connections"] == "150"
+    assert settings["maintenance_work_mem"] == "65536"
+    assert "Provisioning PostgreSQL users/databases:" in result.stdout
+    assert "You should now run engine-setup." in result.stdout
+    assert not any("_restoring_" in name for name in databases_of(machine))
+    assert "_restoring_" not in (facts.data / "pg_hba.conf").read_text()
+    assert machine.leftovers() == []
+
+
+def test_passwords_of_extra_roles_are_told_in_a_private_file(machine: Machine, gone: Gone):
+    result = machine.engine_backup("restore", *HOSTED_ENGINE_CALL).check()
+    place = Path(re.search(r"passwords of new roles are in (\S+)", result.stdout)[1])
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    lines = [line.split("\t") for line in place.read_text().splitlines() if not line.startswith("#")]
+    assert [line[0] for line in lines] == ["cfme_reader"]
+    assert lines[0][2] not in result.stdout + result.stderr + machine.log.read_text()
+
+
+def test_grafanas_role_reads_with_its_own_password(machine: Machine, gone: Gone):
+    import psycopg2
+
+    machine.engine_backup("restore", *HOSTED_ENGINE_CALL).check()
+    password = gone.sample.roles["ovirt_engine_history_grafana"].reveal()
+    login = gone.sample.credentials["dwh"]
+    connection = psycopg2.connect(
+        host=login.host, port=login.port, dbname=login.database,
+        user="ovirt_engine_history_grafana", password=password,
+    )  # fmt: skip
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM vm_samples_history")
+        assert cursor.fetchone()[0] > 0
+
+
+class TestWhatIsThere:
+    @pytest.fixture
+    def restored(self, machine: Machine) -> Machine:
+        machine.engine_backup("restore", *HOSTED_ENGINE_CALL).check()
+        return machine
+
+    def test_after_engine_cleanup(self, restored: Machine, gone: Gone):
+        """Roles and empty databases exist, with uuid-ossp."""
+        for login in gone.sample.credentials.values():
+            query(restored, f"DROP DATABASE {login.database}")
+            query(restored, f"CREATE DATABASE {login.database} OWNER {login.user} TEMPLATE template0")
+            query(restored, 'CREATE EXTENSION "uuid-ossp" SCHEMA public', login.database)
+            query(restored, f"ALTER ROLE {login.user} PASSWORD 'another'")
+        restored.engine_backup("restore", *HOSTED_ENGINE_CALL).check()
+        check_restored(gone)
+
+    def test_only_the_role_exists(self, restored: Machine, gone: Gone):
+        for login in gone.sample.credentials.values():
+            query(restored, f"DROP DATABASE {login.database}")
+        restored.engine_backup("restore", *HOSTED_ENGINE_CALL).check()
+        check_restored(gone)
+
+    def test_in_use_a_new_one_is_made_and_the_restore_ends(self, restored: Machine):
+        before = databases_of(restored)
+        result = restored.engine_backup("restore", *HOSTED_ENGINE_CALL)
+        assert result.status == 1
+        assert "temporary ones created - Please clean up everything and try again" in result.fatal[0]
+        added = databases_of(restored) - before
+        assert {re.sub(r"_\d{14}$", "", name) for name in added} == before - {"postgres"}
+
+    def test_in_use_and_refused(self, restored: Machine):
+        before = databases_of(restored)
+        result = restored.engine_backup("restore", *HOSTED_ENGINE_CALL, "--on-existing=refuse")
+        assert result.status == 3
+        assert databases_of(restored) == before
+
+    def test_in_use_and_replaced(self, restored: Machine, gone: Gone):
+        before = databases_of(restored)
+        words = (*HOSTED_ENGINE_CALL, "--on-existing=replace")
+        assert restored.engine_backup("restore", *words).status == 1
+        assert databases_of(restored) == before
+        restored.engine_backup("restore", *words, "--yes").check()
+        check_restored(gone)
+        kept = databases_of(restored) - before
+        assert {re.sub(r"_before_restore_\d{14}$", "", name) for name in kept} == before - {"postgres"}
+
+    def test_a_wrong_password_is_not_an_absent_database(self, restored: Machine, gone: Gone):
+        login = gone.sample.credentials["engine"]
+        query(restored, f"ALTER ROLE {login.user} PASSWORD 'another'")
+        result = restored.engine_backup("restore", "--restore-permissions")
+        assert result.status == 3
+        assert [line for line in result.fatal if "Can't connect to database 'engine'" in line]
+
+
+class TestUndone:
+    def test_a_failure_leaves_the_machine_as_it_was(self, machine: Machine, gone: Gone):
+        from tests.end_to_end.test_restore import _break_grafana
+
+        before = fingerprint_tree(machine.root / "etc")
+        holder = type("Holder", (), {"machine": machine})()
+        _break_grafana(holder)
+        result = machine.engine_backup("restore", *HOSTED_ENGINE_CALL)
+        assert result.status == 5, result.stderr
+        assert "All that was changed has been undone." in result.stdout
+        facts = LocalCluster(machine.root).observe()
+        assert not facts.running
+        assert not facts.initialised
+        assert fingerprint_tree(machine.root / "etc") == before
+        assert machine.leftovers() == []
+
+    def test_on_a_running_server_too(self, machine: Machine, gone: Gone):
+        from tests.end_to_end.test_restore import _break_grafana
+
+        cluster = LocalCluster(machine.root)
+        cluster.initialise()
+        cluster.start()
+        files = {name: (cluster.data / name).read_text() for name in ("postgresql.conf", "pg_hba.conf")}
+        _break_grafana(type("Holder", (), {"machine": machine})())
+        result = machine.engine_backup("restore", *HOSTED_ENGINE_CALL)
+        assert result.status == 5, result.stderr
+        assert databases_of(machine) == {"postgres"}
+        assert query(machine, "SELECT rolname FROM pg_roles WHERE rolcanlogin") == [
+            (cluster.observe().owner,)
+        ]
+        assert {name: (cluster.data / name).read_text() for name in files} == files
+
+
+def test_a_dry_run_tells_what_would_be_done_first(machine: Machine):
+    result = machine.engine_backup("restore", *HOSTED_ENGINE_CALL, "--dry-run").check()
+    assert "initialise PostgreSQL" in result.stdout
+    assert not LocalCluster(machine.root).observe().initialised
+
+
+def test_a_server_whose_administrator_needs_a_password(machine: Machine, gone: Gone):
+    """`local` lines with scram: stock waits a minute and fails (quirk 47)."""
+    cluster = LocalCluster(machine.root)
+    cluster.initialise()
+    hba = cluster.data / "pg_hba.conf"
+    text = "local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
+    hba.write_text(text)
+    cluster.start()
+    machine.engine_backup("restore", *HOSTED_ENGINE_CALL).check()
+    check_restored(gone)
+    now = hba.read_text()
+    assert "peer" not in now
+    assert text.splitlines()[0] in now
+
+
+def test_an_administrator_over_the_network(gone: Gone, tmp_path: Path):
+    from engine_backup.sample import tree
+
+    machine = Machine(tmp_path)
+    tree.install_packages(machine.root)
+    shutil.copy2(gone.archive, machine.archive)
+    with ScratchServer.start(port=gone.port) as server:
+        (tmp_path / "admin").write_text(server.superuser_password.reveal())
+        machine.engine_backup(
+            "restore",
+            *HOSTED_ENGINE_CALL,
+            "--provision-admin-user=postgres",
+            f"--provision-admin-passfile={tmp_path}/admin",
+        ).check()
+        check_restored(gone)
