@@ -86,7 +86,11 @@ class TestRestore:
         before = fingerprint_tree(machine.root)
         found = document(machine.engine_backup("restore", *self.words(machine, empty)).check())
         assert kinds(found, "engine") == ["load_dump", "apply_fixes", "rewrite_credentials"]
-        assert [kind for kind in kinds(found) if kind.endswith("_files")] == ["stage_files", "place_files"]
+        assert [kind for kind in kinds(found) if kind.endswith("_files")] == [
+            "stage_files",
+            "place_files",
+            "relabel_files",
+        ]
         target = empty["engine"]
         assert found["connections"] == [
             {

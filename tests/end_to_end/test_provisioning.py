@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -166,6 +168,83 @@ class TestWhatIsThere:
         result = restored.engine_backup("restore", "--restore-permissions")
         assert result.status == 3
         assert [line for line in result.fatal if "Can't connect to database 'engine'" in line]
+
+
+def test_what_dumps_do_not_hold_comes_back_by_the_manifest(gone: Gone, tmp_path: Path):
+    """Privileges on databases, settings of databases and of roles in them, grants by non-owners (13.4)."""
+    source = Machine(tmp_path / "source")
+    with ScratchServer.start() as server:
+        sample = engine.build(source.root, server, TINY)
+        login = sample.credentials["engine"]
+        with closing(server.connect(login.database)) as connection, connection.cursor() as cursor:
+            cursor.execute("REVOKE CONNECT ON DATABASE engine FROM PUBLIC")
+            cursor.execute("GRANT CONNECT, TEMPORARY ON DATABASE engine TO cfme_reader")
+            cursor.execute("ALTER DATABASE engine SET work_mem = '12MB'")
+            cursor.execute("ALTER ROLE cfme_reader IN DATABASE engine SET statement_timeout = '9s'")
+            cursor.execute(
+                'CREATE ROLE "Deputy Admin" LOGIN; GRANT ALL ON job TO "Deputy Admin" WITH GRANT OPTION'
+            )
+            cursor.execute('SET SESSION AUTHORIZATION "Deputy Admin"; GRANT SELECT ON job TO cfme_reader')
+            connection.commit()
+        source.engine_backup("backup").check()
+        port = server.port
+    with clean_machine(port) as machine:
+        shutil.copy2(source.archive, machine.archive)
+        machine.engine_backup("restore", *HOSTED_ENGINE_CALL).check()
+        grants = query(machine, "SELECT has_database_privilege('cfme_reader', 'engine', 'TEMPORARY')")
+        assert grants == [(True,)]
+        assert query(
+            machine, "SELECT has_database_privilege('ovirt_engine_keycloak', 'engine', 'CONNECT')"
+        ) == [(False,)]
+        settings = {
+            (database, role): sorted(values)
+            for database, role, values in query(
+                machine,
+                "SELECT datname, rolname, setconfig FROM pg_db_role_setting s"
+                " JOIN pg_database d ON d.oid = setdatabase LEFT JOIN pg_roles r ON r.oid = setrole",
+            )
+        }
+        assert settings == {
+            ("engine", None): ["work_mem=12MB"],
+            ("engine", "cfme_reader"): ["statement_timeout=9s"],
+        }
+        granted = "SELECT grantor, grantee FROM information_schema.table_privileges WHERE table_name = 'job'"
+        assert ("Deputy Admin", "cfme_reader") in query(machine, granted, "engine")
+
+
+def test_a_dry_run_lists_all_that_is_wrong_at_once(machine: Machine, gone: Gone):
+    cluster = LocalCluster(machine.root)
+    cluster.initialise()
+    cluster.start()
+    with (cluster.data / "pg_hba.conf").open("a") as hba:
+        hba.write("locl nonsense\n")
+    query(machine, "CREATE ROLE engine LOGIN SUPERUSER")
+    query(machine, "CREATE DATABASE ovirt_engine_history")
+    query(machine, "CREATE TABLE public.mine ()", "ovirt_engine_history")
+    shutil.rmtree(machine.root / "usr/share")
+    (machine.root / "etc/exports.d").write_text("a file where a directory belongs")
+    (machine.root / "etc/ovirt-engine").symlink_to(machine.directory)
+    words = (*HOSTED_ENGINE_CALL, "--on-existing=refuse", "--he-remove-hosts", "--dry-run")
+    script = machine.directory / "ovirt-engine.py"
+    script.write_text("import time\ntime.sleep(60)\n")
+    with subprocess.Popen([sys.executable, str(script)]) as running:
+        mark = machine.root / "var/lib/ovirt-engine/engine.up"
+        mark.parent.mkdir(parents=True)
+        mark.write_text(str(running.pid))
+        result = machine.engine_backup("restore", *words)
+        running.kill()
+    assert result.status == 3
+    for planted in (
+        "product version is unknown",
+        "role 'engine' is a superuser",
+        "'ovirt_engine_history' is not empty",
+        "pg_hba.conf has a line that PostgreSQL does not take",
+        "/etc/exports.d",
+        "etc/ovirt-engine",
+        "hosted-engine objects",
+        "service is active - can not restore backup",
+    ):
+        assert any(planted in line for line in result.fatal), (planted, result.fatal)
 
 
 class TestUndone:

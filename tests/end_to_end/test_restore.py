@@ -200,7 +200,7 @@ class TestAfterLoad:
 
         target.execute("engine", "CREATE TABLE job (job_id integer); INSERT INTO job VALUES (1)")
         said: list[str] = []
-        engine_fixes.apply(AfterLoad.ENGINE, target.logins["engine"], said.append)
+        engine_fixes.apply(AfterLoad.ENGINE, target.logins["engine"], "engine", said.append)
         assert target.execute("engine", "SELECT count(*) FROM job") == [(0,)]
         assert len([line for line in said if "Skipped" in line]) == 3
 

@@ -44,38 +44,33 @@ _GRANTS = """
 """
 # The owner, and who was given something in this database or on it (PostgreSQL manual, 53.46 pg_shdepend).
 _CONCERNED = """
-    WITH concerned AS (
-        SELECT datdba AS oid FROM pg_catalog.pg_database WHERE oid = %(database)s
-        UNION SELECT d.refobjid FROM pg_catalog.pg_shdepend d
-         WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype = 'a'
-           AND (d.dbid = %(database)s
-                OR (d.classid = 'pg_catalog.pg_database'::regclass AND d.objid = %(database)s))
-    )
+    SELECT datdba FROM pg_catalog.pg_database WHERE oid = %(database)s
+    UNION SELECT d.refobjid FROM pg_catalog.pg_shdepend d
+     WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.deptype = 'a'
+       AND (d.dbid = %(database)s
+            OR (d.classid = 'pg_catalog.pg_database'::regclass AND d.objid = %(database)s))
 """
-_SETTINGS = (
-    _CONCERNED
-    + """
+# ruff: noqa: S608 - all parts are fixed texts of ours
+_SETTINGS = f"""
     SELECT r.rolname::text, s.setdatabase = 0, setting
       FROM pg_catalog.pg_db_role_setting s
       LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole,
            LATERAL pg_catalog.unnest(s.setconfig) setting
-     WHERE s.setdatabase = %(database)s
-        OR (s.setdatabase = 0 AND s.setrole IN (SELECT oid FROM concerned))
+     WHERE s.setdatabase = %(database)s OR (s.setdatabase = 0 AND s.setrole IN ({_CONCERNED}))
      ORDER BY 2, 1 NULLS FIRST, 3
 """
-)
 # What a superuser belongs to says nothing: he has it all anyway.
-_MEMBERSHIPS = (
-    _CONCERNED
-    + """
-    SELECT r.rolname::text, u.rolname::text, pg_catalog.bool_or(m.admin_option), {inherit}, {settable}
+_MEMBERSHIPS = f"""
+    SELECT r.rolname::text, u.rolname::text, pg_catalog.bool_or(m.admin_option),
+           pg_catalog.bool_or(INHERIT), pg_catalog.bool_or(SETTABLE)
       FROM pg_catalog.pg_auth_members m
       JOIN pg_catalog.pg_roles r ON r.oid = m.roleid
       JOIN pg_catalog.pg_roles u ON u.oid = m.member AND NOT u.rolsuper
-     WHERE m.roleid IN (SELECT oid FROM concerned) OR m.member IN (SELECT oid FROM concerned)
+     WHERE m.roleid IN ({_CONCERNED}) OR m.member IN ({_CONCERNED})
      GROUP BY 1, 2 ORDER BY 1, 2
 """
-)
+_OPTIONS_SINCE_16 = ("m.inherit_option", "m.set_option")
+_OPTIONS_BEFORE = ("u.rolinherit", "true")  # the member itself decided
 
 # Anybody may set these for himself, and none of them is harmless in what an administrator sets.
 _NEVER_SET = frozenset({"role", "session_authorization", "local_preload_libraries"})
@@ -105,12 +100,8 @@ def _settings(connection: Connection, database: int) -> Iterator[StoredSetting]:
 
 
 def _memberships(connection: Connection, database: int) -> Iterator[Membership]:
-    """Read pg_auth_members; before PostgreSQL 16 the member's own INHERIT decides."""
-    if connection.server_version >= SINCE_16:
-        options = {f"{name}": f"pg_catalog.bool_or(m.{name}_option)" for name in ("inherit", "set")}
-    else:
-        options = {"inherit": "pg_catalog.bool_or(u.rolinherit)", "set": "true"}
-    query = _MEMBERSHIPS.replace("{inherit}", options["inherit"]).replace("{settable}", options["set"])
+    options = _OPTIONS_SINCE_16 if connection.server_version >= SINCE_16 else _OPTIONS_BEFORE
+    query = _MEMBERSHIPS.replace("INHERIT", options[0]).replace("SETTABLE", options[1])
     with connection.cursor() as cursor:
         cursor.execute(query, {"database": database})
         for row in cursor.fetchall():
@@ -146,8 +137,8 @@ def apply(
 
 def _known_roles(administrator: Connection) -> dict[str, bool]:
     """Return the roles, and whether each is as good as a superuser or one of PostgreSQL's own."""
-    query = f"SELECT r.rolname, r.rolname LIKE 'pg\\_%%' OR {POWERFUL} FROM pg_catalog.pg_roles r"  # noqa: S608
-    return dict(rows(administrator, query.replace("%%", "%")))
+    query = f"SELECT r.rolname, r.rolname ~ '^pg_' OR {POWERFUL} FROM pg_catalog.pg_roles r"
+    return dict(rows(administrator, query))
 
 
 def _with_owner(privileges: ClusterPrivileges, owner: str) -> ClusterPrivileges:
@@ -220,7 +211,7 @@ class _Applying:
         name = setting.name.lower()
         query = "SELECT context FROM pg_catalog.pg_settings WHERE pg_catalog.lower(name) = %s"
         contexts = rows(self.administrator, query, name)
-        if not contexts:
+        if not contexts and name not in _NEVER_SET:
             return "this server has no such setting"
         if name in _NEVER_SET or contexts != [("user",)]:
             return "it could give power over more than this database"

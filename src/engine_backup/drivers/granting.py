@@ -78,7 +78,7 @@ def load_grants(administrator: Connection, statements: Sequence[PrivilegeStateme
 
 def _run(administrator: Connection, statement: PrivilegeStatement, role: str) -> None:
     with explained(f"run {_shown(statement)}"), _acting(administrator, role):
-        execute(administrator, sql.SQL(statement.text.replace("{", "{{").replace("}", "}}")))
+        execute(administrator, sql.SQL(statement.text))
 
 
 @contextmanager

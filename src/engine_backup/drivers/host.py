@@ -88,6 +88,9 @@ def find_program(name: str, root: Path) -> str | None:
     )
 
 
+ENGINE_UNIT = "ovirt-engine"
+
+
 def engine_running(configuration: Configuration, root: Path) -> bool:
     """Say whether this root's engine is running: its mark names a process that is one (reference 9.1)."""
     mark = configuration.get("ENGINE_UP_MARK") or _ENGINE_UP_MARK

@@ -1,4 +1,4 @@
-"""`ClusterPrivileges` as it stands in the manifest of an archive, read back as strictly as hostile data needs.
+"""`ClusterPrivileges` as it stands in an archive's manifest, read back as strictly as hostile data needs.
 
 {"owner": "engine",
  "grants": [{"grantee": null, "privileges": ["CONNECT"], "grantable": []}],

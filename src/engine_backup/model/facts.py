@@ -9,6 +9,7 @@ from enum import Enum
 from engine_backup.model.archive import DumpMember, FileEntry
 from engine_backup.model.components import Component
 from engine_backup.model.errors import Problem
+from engine_backup.model.preflight import CertificateFact, PreflightFacts
 from engine_backup.model.secret import Secret
 from engine_backup.model.server import ClusterFacts, ServerState, SettingElsewhere
 
@@ -149,6 +150,7 @@ class ArchiveFacts:
     """What an archive holds, as far as a plan needs it; all of it hostile until checked.
 
     `credentials` by component name, as the conf files inside the archive say;
+    `recorded_sizes` are those of the databases when they were saved, in bytes, as the manifest tells.
     `readers` are second, read-only log-ins (Grafana's, to DWH's database).
     """
 
@@ -162,6 +164,9 @@ class ArchiveFacts:
     dumps: Mapping[str, DumpFacts]
     credentials: Mapping[str, Credentials]
     readers: Mapping[str, Credentials] = field(default_factory=dict)
+    certificates: tuple[CertificateFact, ...] = ()
+    recorded_sizes: Mapping[str, int] = field(default_factory=dict)
+    hosted_engine: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,7 +205,7 @@ class RestoreFacts:
     """Everything that was looked at before a restore is planned.
 
     `servers` by component name, for components whose database may have to be made.
-    `locales` are this machine's. `running` are services that run here and must not: (name for people, unit).
+    `locales` are this machine's. `preflight` is what surrounds a restore.
     `place_problems` are targets of files that cannot be written.
     `existing_files` are conf files of this machine that credentials could be rewritten in.
     """
@@ -210,7 +215,7 @@ class RestoreFacts:
     targets: tuple[TargetDatabase, ...]
     servers: Mapping[str, ServerFacts] = field(default_factory=dict)
     locales: frozenset[str] = frozenset()
-    running: tuple[tuple[str, str], ...] = ()
+    preflight: PreflightFacts = field(default_factory=PreflightFacts)
     place_problems: tuple[str, ...] = ()
     existing_files: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()

@@ -117,6 +117,16 @@ class StageFiles:
 
 
 @dataclass(frozen=True)
+class StopServices:
+    """Stop services that would disturb; they are started again when the restore is undone."""
+
+    units: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"stop {', '.join(self.units)}"
+
+
+@dataclass(frozen=True)
 class CreateExtensions:
     """Create extensions that a dump needs and that the role may create."""
 

@@ -34,8 +34,9 @@ from engine_backup.model.steps import (
     RelabelFiles,
     RewriteCredentials,
     StageFiles,
+    StopServices,
 )
-from engine_backup.plan import database_checks
+from engine_backup.plan import database_checks, preflight
 from engine_backup.plan.compatibility import accepts
 from engine_backup.plan.file_selection import Selection, select
 from engine_backup.plan.provisioning import Provisioning, plan_provisioning
@@ -97,6 +98,7 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
         gate=made.gate,
         steps=(
             *((StageFiles(selection.restore),) if selection.restore else ()),
+            *_stopping(facts),
             *made.before,
             *(step for target in facts.targets for step in loads.steps(target)),
             *made.after,
@@ -113,10 +115,16 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             *request.surroundings.warnings,
             *facts.warnings,
             *made.warnings,
+            *preflight.warnings(facts.preflight, when.astimezone()),
             *_warnings(facts, selection, components),
         ),
         problems=_problems(request, facts, selection, made),
     )
+
+
+def _stopping(facts: RestoreFacts) -> tuple[StopServices, ...]:
+    units = tuple(service.unit for service in preflight.to_stop(facts.preflight))
+    return (StopServices(units),) if units else ()
 
 
 def _relabelling(selection: Selection, components: tuple[Component, ...]) -> tuple[RelabelFiles, ...]:
@@ -213,10 +221,7 @@ def _problems(
     problems = [
         *_version_problems(facts),
         *_unfinished_options(request),
-        *(
-            Problem(f"{what} service is active - can not restore backup", f"stop it: systemctl stop {unit}")
-            for what, unit in facts.running
-        ),
+        *preflight.problems(facts.preflight),
     ]
     if not components:
         problems.append(_nothing(request))

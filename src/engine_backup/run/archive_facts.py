@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, Optional, cast
 
 from engine_backup.drivers import (
+    certificates,
     compression,
     config_files,
     dumps,
@@ -17,6 +18,7 @@ from engine_backup.drivers import (
 )
 from engine_backup.drivers.archive_reader import Archive
 from engine_backup.drivers.config_files import Configuration
+from engine_backup.drivers.host import hosted_engine
 from engine_backup.drivers.plain_dump import Statement, split
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.archive import DumpMember
@@ -27,6 +29,7 @@ from engine_backup.model.presets import CUSTOM
 from engine_backup.model.server import ClusterPrivileges, PrivilegeStatement
 from engine_backup.plan import load_rules
 from engine_backup.plan.grants import grantees, has_foreign_grants, privilege_statements
+from engine_backup.plan.space import recorded_sizes
 
 ReadLogin = Callable[[Configuration, Component], Optional[Credentials]]
 APACHE_CONFIGURED = "OVESETUP_APACHE/configured"
@@ -40,21 +43,31 @@ def open_dump(archive: Archive, member: DumpMember) -> BinaryIO:
 
 def observe_archive(archive: Archive, programs: tuple[Programs, ...]) -> ArchiveFacts:
     """Return what a plan needs to know; raises `EngineBackupError` for what is damaged or hostile."""
-    files = archive.read_files(config_files.is_wanted) if archive.files_kind else {}
-    texts = {"/" + os.fsdecode(path): content for path, content in files.items()}
+    files = archive.read_files(_is_wanted) if archive.files_kind else {}
+    texts = {
+        "/" + os.fsdecode(path): content for path, content in files.items() if config_files.is_wanted(path)
+    }
     configuration = config_files.load(texts)
+    answers = otopi_answers.load(texts)
     return ArchiveFacts(
         generation=archive.generation.value,
         version=archive.version,
         os_version=archive.os_version,
         fqdn=configuration.get("ENGINE_FQDN"),
         has_files=archive.files_kind is not None,
-        apache_configured=bool(otopi_answers.load(texts).boolean(APACHE_CONFIGURED)),
+        apache_configured=bool(answers.boolean(APACHE_CONFIGURED)),
         entries=tuple(archive.file_entries()) if archive.files_kind else (),
         dumps={name: observe_dump(archive, member, programs) for name, member in archive.dumps.items()},
         credentials=_logins(configuration, config_files.credentials),
         readers=_logins(configuration, config_files.reader_credentials),
+        certificates=certificates.read({p: c for p, c in files.items() if certificates.is_certificate(p)}),
+        recorded_sizes=recorded_sizes(archive.manifest),
+        hosted_engine=bool((archive.manifest or {}).get("hosted_engine")) or hosted_engine(answers),
     )
+
+
+def _is_wanted(path: bytes) -> bool:
+    return config_files.is_wanted(path) or certificates.is_certificate(path)
 
 
 def _logins(configuration: Configuration, read: ReadLogin) -> dict[str, Credentials]:

@@ -22,14 +22,13 @@ from engine_backup.plan.provisioning import needs_question
 from engine_backup.plan.restore import plan_restore
 from engine_backup.run import provisioning_handlers, restore_facts, restore_steps, stopping
 from engine_backup.run.archive_facts import observe_archive
+from engine_backup.run.preflight_facts import STAGING_DIRECTORY
 from engine_backup.run.reading import checked
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.servers import Server, servers_of
 from engine_backup.run.showing_plans import begin
 from engine_backup.run.undo import Undo
 from engine_backup.run.workspace import private_directory
-
-STAGING_DIRECTORY = Path("var/lib/ovirt-engine-backup/restore")
 
 
 @dataclass

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from engine_backup.drivers import config_files, file_placing, host, otopi_answers, postgres, postgres_programs
+from engine_backup.drivers import config_files, file_placing, otopi_answers, postgres, postgres_programs
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.drivers.postgres_programs import Programs
@@ -26,6 +26,7 @@ from engine_backup.plan.file_selection import Selection
 from engine_backup.plan.provisioning import is_asked_for
 from engine_backup.plan.restore import choose_credentials, choose_files, restored_components
 from engine_backup.run.backup_facts import host_facts
+from engine_backup.run.preflight_facts import observe_preflight
 from engine_backup.run.servers import observe_servers, servers_of
 
 SETS_TRANSACTION_TIMEOUT = 17
@@ -57,7 +58,9 @@ def observe(
         host=machine,
         archive=archive,
         targets=tuple(targets),
-        running=_running(configuration, root),
+        preflight=observe_preflight(
+            root, archive, restored_components(request, archive), selection, targets, configuration
+        ),
         place_problems=tuple(file_placing.check_places(root, selection.restore)),
         existing_files=frozenset(
             path for c in DATABASES for path in (c.conf_file,) if path and (root / path.lstrip("/")).is_file()
@@ -102,15 +105,6 @@ def programs_for(dump: DumpFacts, server: int, programs: tuple[Programs, ...]) -
             f"install the PostgreSQL {server_major} client, or load into PostgreSQL {chosen.major}",
         )
     return chosen
-
-
-def _running(configuration: Configuration, root: Path) -> tuple[tuple[str, str], ...]:
-    running = []
-    if host.engine_running(configuration, root):
-        running.append(("Engine", "ovirt-engine"))
-    if host.dwh_running(root):
-        running.append(("DWH", "ovirt-engine-dwhd"))
-    return tuple(running)
 
 
 def _looked_at(

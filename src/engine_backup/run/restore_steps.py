@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from engine_backup.drivers import (
     plain_loading,
     postgres,
     selinux,
+    services,
     sqlite,
 )
 from engine_backup.model.archive import EntryType, FileEntry
@@ -35,6 +37,7 @@ from engine_backup.model.steps import (
     RelabelFiles,
     RewriteCredentials,
     StageFiles,
+    StopServices,
 )
 from engine_backup.plan.load_rules import decide_statement
 from engine_backup.run.archive_facts import open_dump
@@ -51,6 +54,15 @@ def stage_files(step: StageFiles, run: RestoreRun) -> None:
     """Unpack the chosen files on the file system of the root, where nobody else can look."""
     with run.archive.open_files_tar() as tar:
         file_tree.stage(tar, run.staging / STAGED_FILES, step.entries, run.facts.archive.entries)
+
+
+def stop_services(step: StopServices, run: RestoreRun) -> None:
+    """Stop services, each with its way back."""
+    root = run.request.surroundings.root
+    for unit in step.units:
+        run.reporter.note(f"stopping {unit}")
+        run.undo.add(f"stopping {unit}", partial(services.start, unit, root))
+        services.stop(unit, root)
 
 
 def create_extensions(step: CreateExtensions, run: RestoreRun) -> None:
@@ -189,6 +201,7 @@ def relabel_files(step: RelabelFiles, run: RestoreRun) -> None:
 
 HANDLERS: dict[type, Callable[[Any, RestoreRun], None]] = {
     StageFiles: stage_files,
+    StopServices: stop_services,
     CreateExtensions: create_extensions,
     LoadDump: load_dump,
     ApplyFixes: apply_fixes,
