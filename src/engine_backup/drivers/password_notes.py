@@ -25,17 +25,25 @@ def write_notes(path: Path, notes: Iterable[tuple[str, str, Secret]]) -> None:
     """Write a line `role<TAB>database<TAB>password` for each into a new file that only we can read.
 
     Backslash, tab and line end in a name are escaped. Raises `EngineBackupError`, also when there
-    is something of this name already: it may hold passwords that are needed.
+    is something of this name already, which stays: it may hold passwords that are needed.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise _failure(path, error) from error
+    try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.writelines(_line(role, database, password) for role, database, password in notes)
             file.flush()
             os.fsync(descriptor)
     except OSError as error:
-        message = f"cannot write the passwords of new roles to {path}: {error.strerror}"
-        raise EngineBackupError(message, "make room for it, or move away what is there") from error
+        path.unlink()
+        raise _failure(path, error) from error
+
+
+def _failure(path: Path, error: OSError) -> EngineBackupError:
+    message = f"cannot write the passwords of new roles to {path}: {error.strerror}"
+    return EngineBackupError(message, "make room for it, or move away what is there")
 
 
 def _line(role: str, database: str, password: Secret) -> str:
