@@ -199,7 +199,7 @@ def test_every_field_of_a_member_is_explained(original: Original):
         }
         assert set(member) == expected, member["name"]
         for name, value in member.items():
-            kinds = {int: "integer", str: "string", list: "array of strings"}
+            kinds = {int: "integer", str: "string", list: "array of strings", dict: "object"}
             assert rows[name][1] == kinds[type(value)], name
         seen |= set(member)
     assert seen == set(rows)
