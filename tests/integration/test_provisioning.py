@@ -13,9 +13,10 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from engine_backup.drivers import postgres_programs, provisioning
+from engine_backup.drivers import postgres_programs, provisioning, roles
 from engine_backup.drivers.postgres import rows, value
 from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.drivers.server_survey import observe_server
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.secret import Secret
 from engine_backup.model.server import RoleBefore
@@ -98,13 +99,13 @@ def name() -> str:
 
 
 def observed(site: Site, *names: str) -> Any:
-    return provisioning.observe_server(site.administrator, names, site.connect)
+    return observe_server(site.administrator, names, site.connect)
 
 
 @pytest.mark.parametrize("word", ODD_NAMES)
 def test_a_role_and_its_database(site, word):
     name = f"{word} {secrets.token_hex(4)}"
-    provisioning.create_role(site.administrator, name, PASSWORD)
+    roles.create_role(site.administrator, name, PASSWORD)
     locale = provisioning.create_database(site.administrator, name, name)
     assert site.admits(name, PASSWORD, name)
     assert not site.admits(name, FORMER, name)
@@ -117,10 +118,10 @@ def test_a_role_and_its_database(site, word):
     with closing(site.server.connect(name, name, PASSWORD)) as owner, owner.cursor() as cursor:
         cursor.execute("CREATE TABLE public.t (x int)")
     provisioning.drop_database(site.administrator, name)
-    provisioning.drop_role(site.administrator, name)
+    roles.drop_role(site.administrator, name)
     assert name not in observed(site, name).databases
     provisioning.drop_database(site.administrator, name)
-    provisioning.drop_role(site.administrator, name)
+    roles.drop_role(site.administrator, name)
 
 
 def test_what_an_administrator_is(site):
@@ -146,7 +147,7 @@ def test_what_an_administrator_is(site):
 
 def test_no_membership_is_left_behind(site, name):
     before = site.ask("SELECT count(*) FROM pg_auth_members")
-    provisioning.create_role(site.administrator, name, PASSWORD)
+    roles.create_role(site.administrator, name, PASSWORD)
     mine = site.ask("SELECT count(*) FROM pg_auth_members")
     provisioning.create_database(site.administrator, name, name)
     with closing(site.connect(name)) as connection:
@@ -154,23 +155,23 @@ def test_no_membership_is_left_behind(site, name):
     provisioning.rename_databases(site.administrator, [(name, name + "2")])
     provisioning.drop_database(site.administrator, name + "2")
     assert site.ask("SELECT count(*) FROM pg_auth_members") == mine
-    provisioning.drop_role(site.administrator, name)
+    roles.drop_role(site.administrator, name)
     assert site.ask("SELECT count(*) FROM pg_auth_members") == before
 
 
 def test_a_changed_role_comes_back(site, name):
-    provisioning.create_role(site.administrator, name, FORMER)
+    roles.create_role(site.administrator, name, FORMER)
     site.run("ALTER ROLE {} NOLOGIN VALID UNTIL '2001-02-03 04:05:06+00'", name)
     row = "SELECT rolcanlogin, rolpassword, rolvaliduntil FROM pg_authid WHERE rolname = %s"
     with closing(site.server.connect()) as connection:
         before = rows(connection, row, name)
-    changed = provisioning.change_role(site.administrator, name, PASSWORD)
+    changed = roles.change_role(site.administrator, name, PASSWORD)
     assert site.admits(name, PASSWORD)
     assert not site.admits(name, FORMER)
     assert not changed.can_login
     assert changed.expired
     superuser = observed(site).is_superuser
-    assert provisioning.restore_role(site.administrator, changed) is superuser
+    assert roles.restore_role(site.administrator, changed) is superuser
     with closing(site.server.connect()) as connection:
         after = rows(connection, row, name)
     assert after == before if superuser else (after[0][0], after[0][2]) == (before[0][0], before[0][2])
@@ -181,28 +182,28 @@ def test_a_role_without_password_comes_back(site, name):
     superuser = observed(site).is_superuser
     if not superuser and site.server.programs.major >= 16:
         with pytest.raises(EngineBackupError, match="cannot change role") as caught:
-            provisioning.change_role(site.administrator, name, PASSWORD)
+            roles.change_role(site.administrator, name, PASSWORD)
         assert "ADMIN option" in caught.value.hint
         return
-    changed = provisioning.change_role(site.administrator, name, PASSWORD)
-    assert provisioning.restore_role(site.administrator, changed) is superuser
+    changed = roles.change_role(site.administrator, name, PASSWORD)
+    assert roles.restore_role(site.administrator, changed) is superuser
     kept = site.ask("SELECT rolpassword FROM pg_authid WHERE rolname = %s", name)
     assert (kept is None) is superuser
 
 
 @pytest.mark.parametrize("encryption", ["scram-sha-256", "md5"])
 def test_the_kind_of_password_can_be_chosen(site, name, encryption):
-    provisioning.create_role(site.administrator, name, PASSWORD, encryption)
+    roles.create_role(site.administrator, name, PASSWORD, encryption)
     kept = site.ask("SELECT rolpassword FROM pg_authid WHERE rolname = %s", name)
     assert kept.lower().startswith(encryption)
     assert site.admits(name, PASSWORD) is (encryption != "md5")  # a scram rule takes no md5 password
 
 
 def test_passwords_reach_neither_the_log_nor_an_error(site, name):
-    provisioning.create_role(site.administrator, name, PASSWORD)
-    provisioning.change_role(site.administrator, name, Secret("Another-Password"))
+    roles.create_role(site.administrator, name, PASSWORD)
+    roles.change_role(site.administrator, name, Secret("Another-Password"))
     with pytest.raises(EngineBackupError) as caught:
-        provisioning.create_role(site.administrator, name, Secret("Another-Password"))
+        roles.create_role(site.administrator, name, Secret("Another-Password"))
     assert "already exists" in caught.value.message
     assert caught.value.__cause__ is None
     log = site.server.log()
@@ -220,18 +221,18 @@ def test_administrators_keep_their_passwords(site, name):
     assert ours.roles[name].superuser
     for role in ("postgres", ours.administrator, name):
         with pytest.raises(EngineBackupError, match="is an administrator of the server"):
-            provisioning.change_role(site.administrator, role, PASSWORD)
+            roles.change_role(site.administrator, role, PASSWORD)
     site.run("DROP ROLE {}", name)
     with pytest.raises(EngineBackupError, match="does not exist"):
-        provisioning.change_role(site.administrator, name, PASSWORD)
+        roles.change_role(site.administrator, name, PASSWORD)
     with pytest.raises(EngineBackupError, match="has no password"):
-        provisioning.create_role(site.administrator, name, Secret(""))
+        roles.create_role(site.administrator, name, Secret(""))
 
 
 @pytest.mark.parametrize("bad", ["", "a\nb", "a\rb", "a\0b", "ä" * 32, "x" * 64])
 def test_names_that_cannot_be(site, bad):
     with pytest.raises(EngineBackupError, match="cannot be the name"):
-        provisioning.create_role(site.administrator, bad, PASSWORD)
+        roles.create_role(site.administrator, bad, PASSWORD)
     with pytest.raises(EngineBackupError, match="cannot be the name"):
         provisioning.drop_database(site.administrator, bad)
 
@@ -240,7 +241,7 @@ def test_errors_name_the_thing_and_what_to_do(site, name):
     cases: list[tuple[Callable[[], object], str, str]] = [
         (lambda: provisioning.create_database(site.administrator, name, name), f"database '{name}'", "role"),
         (lambda: provisioning.set_owner(site.administrator, name, "postgres"), "does not exist", "create"),
-        (lambda: provisioning.create_role(site.administrator, "pg_x", PASSWORD), "role 'pg_x'", "another"),
+        (lambda: roles.create_role(site.administrator, "pg_x", PASSWORD), "role 'pg_x'", "another"),
         (lambda: provisioning.rename_databases(site.administrator, [(name, "x")]), name, "database"),
     ]
     for action, message, hint in cases:
@@ -248,7 +249,7 @@ def test_errors_name_the_thing_and_what_to_do(site, name):
             action()
         assert message in caught.value.message
         assert hint in caught.value.hint
-    provisioning.create_role(site.administrator, name, PASSWORD)
+    roles.create_role(site.administrator, name, PASSWORD)
     with pytest.raises(EngineBackupError) as caught:
         provisioning.create_database(site.administrator, name, name, "xx_XX.UTF-8")
     assert "xx_XX" in caught.value.message
@@ -257,7 +258,7 @@ def test_errors_name_the_thing_and_what_to_do(site, name):
     with pytest.raises(EngineBackupError, match="already exists"):
         provisioning.create_database(site.administrator, name, name)
     with pytest.raises(EngineBackupError) as caught:
-        provisioning.drop_role(site.administrator, name)
+        roles.drop_role(site.administrator, name)
     assert "REASSIGN" in caught.value.hint
 
 
@@ -266,21 +267,21 @@ def test_a_server_that_only_reads(site, name):
         cursor.execute("SET default_transaction_read_only = on")
     assert observed(site).read_only
     with pytest.raises(EngineBackupError) as caught:
-        provisioning.create_role(site.administrator, name, PASSWORD)
+        roles.create_role(site.administrator, name, PASSWORD)
     assert "primary" in caught.value.hint
 
 
 def test_a_database_of_another_is_taken_over(site, name):
     other = name + " other"
     for role in (name, other):
-        provisioning.create_role(site.administrator, role, PASSWORD)
+        roles.create_role(site.administrator, role, PASSWORD)
     provisioning.create_database(site.administrator, name, other)
     assert provisioning.set_owner(site.administrator, name, name) == other
     assert observed(site, name).databases[name].owner == name
 
 
 def test_databases_change_places_at_once(site, name):
-    provisioning.create_role(site.administrator, name, PASSWORD)
+    roles.create_role(site.administrator, name, PASSWORD)
     old, new, kept = name, name + " new", name + " kept"
     for database in (old, new):
         provisioning.create_database(site.administrator, database, name)
@@ -296,7 +297,7 @@ def test_databases_change_places_at_once(site, name):
 
 
 def test_none_is_renamed_when_one_cannot_be(site, name):
-    provisioning.create_role(site.administrator, name, PASSWORD)
+    roles.create_role(site.administrator, name, PASSWORD)
     for database in (name, name + " 2"):
         provisioning.create_database(site.administrator, database, name)
     with pytest.raises(EngineBackupError, match="postgres"):
@@ -306,7 +307,7 @@ def test_none_is_renamed_when_one_cannot_be(site, name):
 
 def test_who_holds_a_database_is_named(site, name, monkeypatch):
     monkeypatch.setattr(provisioning, "RENAME_ATTEMPTS", 1)
-    provisioning.create_role(site.administrator, name, PASSWORD)
+    roles.create_role(site.administrator, name, PASSWORD)
     provisioning.create_database(site.administrator, name, name)
     with closing(site.server.connect(name, name, PASSWORD)) as holder:
         holder.tpc_begin("held")
@@ -332,7 +333,7 @@ def rows_of(connection: Connection, statement: str) -> None:
 
 
 def test_the_extension_that_the_product_needs(site, name):
-    provisioning.create_role(site.administrator, name, PASSWORD)
+    roles.create_role(site.administrator, name, PASSWORD)
     provisioning.create_database(site.administrator, name, name)
     with closing(site.connect(name)) as connection:
         provisioning.create_extensions(connection, ["uuid-ossp"])
@@ -368,7 +369,7 @@ def test_plain_functions_of_old_dumps_make_room(server, name):
 
 
 def test_a_database_that_nobody_can_look_into(site, name):
-    provisioning.create_role(site.administrator, name, PASSWORD)
+    roles.create_role(site.administrator, name, PASSWORD)
     provisioning.create_database(site.administrator, name, name)
     site.run("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false", name)
     found = observed(site, name).databases[name]
@@ -381,7 +382,7 @@ def test_a_database_that_nobody_can_look_into(site, name):
 
 
 def test_what_is_in_a_database_is_counted(site, name):
-    provisioning.create_role(site.administrator, name, PASSWORD)
+    roles.create_role(site.administrator, name, PASSWORD)
     provisioning.create_database(site.administrator, name, name)
     with closing(site.server.connect(name, name, PASSWORD)) as owner, owner, owner.cursor() as cursor:
         cursor.execute("CREATE SCHEMA s; CREATE VIEW s.v AS SELECT 1")

@@ -21,23 +21,8 @@ from engine_backup.drivers.administration import (
     transaction,
 )
 from engine_backup.drivers.postgres import rows, value
-from engine_backup.drivers.roles import change_role, create_role, drop_role, restore_role
-from engine_backup.drivers.server_survey import LOCALES, has_locale, observe_server
+from engine_backup.drivers.server_survey import LOCALES, has_locale
 from engine_backup.model.errors import EngineBackupError
-
-__all__ = [  # the rest of provisioning lies in modules of its own
-    "change_role",
-    "create_database",
-    "create_extensions",
-    "create_role",
-    "drop_database",
-    "drop_role",
-    "observe_server",
-    "rename_databases",
-    "restore_role",
-    "set_owner",
-    "terminate_sessions",
-]
 
 LAST_LOCALE = "C"  # of any encoding
 LOCALE_PROVIDERS_SINCE = 150000
