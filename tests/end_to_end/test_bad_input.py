@@ -74,7 +74,12 @@ RESTORE_WORDS = {
     "unchanged credentials": (["--reports-db-user=x"], "--change-reports-db-credentials", "add"),
     "no password file": (["--db-passfile=/nowhere/x"], "Can not read password file /nowhere/x", "No such"),
     "a prompt without a terminal": (["--db-password"], "Standard input is not a terminal", "--db-passfile"),
-    "both": (["--provision-all-databases"], "Cannot change credentials if provisioning", "--provision"),
+    "a way to nowhere": (["--on-existing=drop"], "invalid way 'drop' for --on-existing", "refuse"),
+    "half an administrator": (
+        ["--provision-admin-user=x"],
+        "--provision-admin-passfile is missing",
+        "give both",
+    ),
     "a port": (["--db-port=high"], "high", ""),
 }
 

@@ -32,7 +32,7 @@ from tests.support.failures import (
 from tests.support.machine import Result
 from tests.support.sample import Original
 from tests.support.sample_machines import SampleMachine, SampleTemplate
-from tests.support.small_disk import available, on_small_disk
+from tests.support.small_disk import available, on_disk_of_few_files, on_small_disk
 from tests.support.wrapped_programs import WAIT, wrapped, write_program
 
 FAILURE, REFUSED = ExitStatus.FAILURE, ExitStatus.REFUSED
@@ -438,12 +438,22 @@ def test_no_temporary_space_to_read_with(kilobytes: int, mode: str, target: Targ
 
 
 @needs_small_disk
-@pytest.mark.parametrize("kilobytes", [4, 100])
-def test_no_space_for_restored_files(kilobytes: int, target: Target, tmp_path: Path):
-    place = target.machine.root / "var/lib/ovirt-engine-backup"
-    before = on_small_disk(place, kilobytes, tmp_path / "report")
+@pytest.mark.parametrize("place", ["var/lib/ovirt-engine-backup", "var/lib/grafana"])
+def test_too_little_space_for_restored_files_is_seen_before(place: str, target: Target, tmp_path: Path):
+    before = on_small_disk(target.machine.root / place, 4, tmp_path / "report")
     result = real_process.run(target.words(), before)
-    assert_failed(result, FAILURE, "Cannot write: No space left on device", "make room on that file system")
+    assert_failed(result, REFUSED, "needed for restored files, 0 MiB free", "make room there")
+    assert (tmp_path / "report").read_text() == ""
+    target.assert_untouched()
+
+
+@needs_small_disk
+@pytest.mark.parametrize("files", [8, 60])
+def test_no_space_for_restored_files(files: int, target: Target, tmp_path: Path):
+    place = target.machine.root / "var/lib/ovirt-engine-backup"
+    before = on_disk_of_few_files(place, files, tmp_path / "report")
+    result = real_process.run(target.words(), before)
+    assert_failed(result, FAILURE, "No space left on device", "make room on that file system")
     assert (tmp_path / "report").read_text() == ""
     target.assert_untouched()
 
@@ -452,9 +462,9 @@ def test_no_space_for_restored_files(kilobytes: int, target: Target, tmp_path: P
 def test_no_space_where_files_go(target: Target, tmp_path: Path):
     """By then the databases are loaded; they are emptied again."""
     place = target.machine.root / "var/lib/grafana"
-    before = on_small_disk(place, 4, tmp_path / "report")
+    before = on_disk_of_few_files(place, 3, tmp_path / "report")
     result = real_process.run(target.words(), before)
-    assert_failed(result, FAILURE, "grafana.db: No space left on device", "make room on that file system")
+    assert_failed(result, FAILURE, "No space left on device", "make room on that file system")
     assert (tmp_path / "report").read_text() == ""
     target.assert_untouched()
 

@@ -8,9 +8,9 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-# $1 size, $2 mount point, $3 where to say what is left, then the command.
+# $1 limit, $2 mount point, $3 where to say what is left, then the command.
 SCRIPT = """
-mount -t tmpfs -o size="$1",mode=0700 tmpfs "$2" || exit 99
+mount -t tmpfs -o "$1",mode=0700 tmpfs "$2" || exit 99
 mounted=$2 report=$3
 shift 3
 "$@"
@@ -42,5 +42,14 @@ def on_small_disk(mount_point: Path, kilobytes: int, report: Path) -> list[str]:
 
     Afterwards `report` lists what is left there.
     """
-    script = ["sh", "-c", SCRIPT, "small_disk", f"{kilobytes}k", str(mount_point), str(report)]
+    return _limited(f"size={kilobytes}k", mount_point, report)
+
+
+def on_disk_of_few_files(mount_point: Path, files: int, report: Path) -> list[str]:
+    """Like `on_small_disk`, but there is room enough for bytes, and none for more than a few files."""
+    return _limited(f"size=64m,nr_inodes={files}", mount_point, report)
+
+
+def _limited(limit: str, mount_point: Path, report: Path) -> list[str]:
+    script = ["sh", "-c", SCRIPT, "small_disk", limit, str(mount_point), str(report)]
     return [*_unshare(), *script]

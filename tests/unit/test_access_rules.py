@@ -252,8 +252,9 @@ def test_access_is_given_once_and_first(text, method):
     for address in ("127.0.0.1", "10.0.0.1", "192.0.2.1", "::1", "2001:db8::1"):
         for kind in ("hostssl", "hostnossl"):
             assert method_of(found, address, kind) == method
-    kept = iter(found.splitlines())
-    assert all(line in kept for line in text.splitlines() if " engine engine " not in line)
+    if "\\\n" not in text:  # what a replaced line goes on with goes with it
+        kept = iter(found.splitlines())
+        assert all(line in kept for line in text.splitlines() if " engine engine " not in line)
 
 
 @given(st.text(st.sampled_from('"\\,# \t\r\nalhost0./+@') | st.characters(codec="utf-8"), max_size=80))

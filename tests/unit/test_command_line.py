@@ -133,7 +133,7 @@ def test_a_value_may_stand_on_its_own(archive):
 
 @pytest.mark.parametrize("option", all_options(), ids=lambda option: option.name)
 def test_each_option_and_each_of_its_spellings_is_read(option):
-    values = {"mode": "verify", "scopes": "db", "dump_format": "plain"}
+    values = {"mode": "verify", "scopes": "db", "dump_format": "plain", "on_existing": "replace"}
     for name in (option.name, *option.aliases):
         word = name if option.form is Form.FLAG else f"{name}={values.get(option.field, _value(option))}"
         assert option.key in parse([word])
