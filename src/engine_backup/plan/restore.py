@@ -107,6 +107,7 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             *(
                 RewriteCredentials(BY_NAME[name], credentials)
                 for name, credentials in request.changed.items()
+                if not _is_only_a_server(name, request, facts)
             ),
             *_relabelling(selection, components),
         ),
@@ -117,6 +118,7 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             *made.warnings,
             *preflight.warnings(facts.preflight, when.astimezone()),
             *_warnings(facts, selection, components),
+            *_unwritten(request, facts),
         ),
         problems=_problems(request, facts, selection, made),
     )
@@ -214,6 +216,21 @@ def _warnings(facts: RestoreFacts, selection: Selection, components: tuple[Compo
     return warnings
 
 
+def _unwritten(request: RestoreRequest, facts: RestoreFacts) -> list[str]:
+    return [
+        f"there is no {BY_NAME[name].conf_file} here: the credentials of the {BY_NAME[name].label} database"
+        " are not written to any file of this machine"
+        for name in request.changed
+        if _is_only_a_server(name, request, facts)
+    ]
+
+
+def _is_only_a_server(name: str, request: RestoreRequest, facts: RestoreFacts) -> bool:
+    """Whether a database is restored on a machine where the product that uses it is not set up."""
+    wanted = FILES in restored_components(request, facts.archive)
+    return not wanted and BY_NAME[name].conf_file not in facts.existing_files
+
+
 def _problems(
     request: RestoreRequest, facts: RestoreFacts, selection: Selection, made: Provisioning
 ) -> tuple[Problem, ...]:
@@ -285,6 +302,7 @@ def _rewriting_problems(request: RestoreRequest, facts: RestoreFacts, selection:
         Problem(f"Can not find {BY_NAME[name].conf_file}", "restore files too, or run engine-setup first")
         for name in request.changed
         if BY_NAME[name].conf_file not in restored | facts.existing_files
+        and not _is_only_a_server(name, request, facts)
     ]
     return problems + [
         Problem(

@@ -17,7 +17,7 @@ from engine_backup.model.components import BY_NAME, AfterLoad
 from engine_backup.model.errors import EngineBackupError, ExitStatus, IncompleteChangeError, UsageError
 from engine_backup.model.facts import RestoreFacts
 from engine_backup.model.requests import RestoreRequest
-from engine_backup.model.steps import LoadDump, Plan
+from engine_backup.model.steps import LoadDump, Plan, StageFiles, StopServices
 from engine_backup.plan.provisioning import needs_question
 from engine_backup.plan.restore import plan_restore
 from engine_backup.run import provisioning_handlers, restore_facts, restore_steps, stopping
@@ -29,6 +29,9 @@ from engine_backup.run.servers import Server, servers_of
 from engine_backup.run.showing_plans import begin
 from engine_backup.run.undo import Undo
 from engine_backup.run.workspace import private_directory
+
+PROVISIONING, RESTORING = "Provisioning PostgreSQL users/databases:", "Restoring:"
+QUIET = (StageFiles, StopServices)
 
 
 @dataclass
@@ -53,6 +56,7 @@ class RestoreRun:
     at_the_end: list[Callable[[], None]] = field(default_factory=list)
     created_roles: set[str] = field(default_factory=set)
     replacements: int = 0
+    headings: list[str] = field(default_factory=list)
 
 
 def restore(request: RestoreRequest, reporter: Reporter) -> ExitStatus:
@@ -118,9 +122,6 @@ def _execute(plan: Plan, run: RestoreRun) -> None:
         if plan.gate:
             _perform(plan.gate, run)
             plan = _plan_again(run)
-        if any(type(step) in provisioning_handlers.HANDLERS for step in (*plan.gate, *plan.steps)):
-            run.reporter.say("Provisioning PostgreSQL users/databases:")
-        run.reporter.say("Restoring:")
         _perform(plan.steps, run)
     except BaseException as error:
         with stopping.ignored():
@@ -137,8 +138,17 @@ def _execute(plan: Plan, run: RestoreRun) -> None:
 def _perform(steps: tuple[object, ...], run: RestoreRun) -> None:
     handlers = {**restore_steps.HANDLERS, **provisioning_handlers.HANDLERS}
     for step in steps:
+        _head(step, run)
         run.reporter.note(f"step: {step}")
         handlers[type(step)](step, run)
+
+
+def _head(step: object, run: RestoreRun) -> None:
+    """Say once what the next lines are about; databases are made before they are loaded (reference 10.4)."""
+    heading = PROVISIONING if type(step) in provisioning_handlers.HANDLERS else RESTORING
+    if not isinstance(step, QUIET) and heading not in run.headings and RESTORING not in run.headings:
+        run.reporter.say(heading)
+        run.headings.append(heading)
 
 
 def _plan_again(run: RestoreRun) -> Plan:
