@@ -276,7 +276,8 @@ def test_a_database_of_another_is_taken_over(site, name):
     for role in (name, other):
         roles.create_role(site.administrator, role, PASSWORD)
     provisioning.create_database(site.administrator, name, other)
-    assert provisioning.set_owner(site.administrator, name, name) == other
+    assert provisioning.owner_of(site.administrator, name) == other
+    provisioning.set_owner(site.administrator, name, name)
     assert observed(site, name).databases[name].owner == name
 
 

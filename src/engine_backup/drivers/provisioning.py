@@ -88,16 +88,24 @@ def drop_database(administrator: Connection, name: str) -> None:
         execute(administrator, "DROP DATABASE IF EXISTS {}" + force, identifier)
 
 
-def set_owner(administrator: Connection, name: str, owner: str) -> str:
-    """Give a database to another role, and return whom it belonged to."""
+def owner_of(administrator: Connection, name: str) -> str:
+    """Return whom a database belongs to."""
+    with explained(f"look at database '{name}'"):
+        found = _owners(administrator, [name])
+    if not found:
+        raise EngineBackupError(f"database '{name}' does not exist", "create it first")
+    return found[0]
+
+
+def set_owner(administrator: Connection, name: str, owner: str) -> None:
+    """Give a database to another role."""
     names = checked_name(name), checked_name(owner)
-    with explained(f"give database '{name}' to role '{owner}'"):
-        former = _owners(administrator, [name])
-        if not former:
-            raise EngineBackupError(f"database '{name}' does not exist", "create it first")
-        with belonging_to(administrator, (*former, owner)):
-            execute(administrator, "ALTER DATABASE {} OWNER TO {}", *names)
-    return former[0]
+    former = owner_of(administrator, name)
+    with (
+        explained(f"give database '{name}' to role '{owner}'"),
+        belonging_to(administrator, (former, owner)),
+    ):
+        execute(administrator, "ALTER DATABASE {} OWNER TO {}", *names)
 
 
 def rename_databases(administrator: Connection, pairs: Sequence[tuple[str, str]]) -> None:
@@ -115,6 +123,13 @@ def rename_databases(administrator: Connection, pairs: Sequence[tuple[str, str]]
                 return
             time.sleep(RENAME_PAUSE_SECONDS)
         raise _in_use(administrator, names)
+
+
+def restore_names(administrator: Connection, pairs: Sequence[tuple[str, str]]) -> None:
+    """Undo `rename_databases`; nothing happens when it did not come to pass."""
+    present = rows(administrator, "SELECT FROM pg_catalog.pg_database WHERE datname = %s", pairs[-1][0])
+    if not present:
+        rename_databases(administrator, [(new, old) for old, new in reversed(pairs)])
 
 
 def _renamed(administrator: Connection, pairs: Sequence[tuple[sql.Identifier, sql.Identifier]]) -> bool:

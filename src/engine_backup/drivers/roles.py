@@ -49,11 +49,17 @@ def create_role(administrator: Connection, name: str, password: Secret, encrypti
         execute(administrator, "CREATE ROLE {} LOGIN PASSWORD {}", checked_name(name), verifier)
 
 
-def change_role(administrator: Connection, name: str, password: Secret, encryption: str = "") -> RoleBefore:
-    """Let a role log in with this password, and return what it was before.
+def observe_role(administrator: Connection, name: str) -> RoleBefore:
+    """Return what a role is before `change_role`.
 
     Raises `EngineBackupError`, also for a role that is a superuser or the administrator itself.
     """
+    with explained(f"look at role '{name}'"), transaction(administrator):
+        return _observed(administrator, name)
+
+
+def change_role(administrator: Connection, name: str, password: Secret, encryption: str = "") -> RoleBefore:
+    """Let a role log in with this password, and return what it was before; raises like `observe_role`."""
     with explained(f"change role '{name}'"), transaction(administrator):
         before = _observed(administrator, name)
         verifier = _verifier(administrator, name, password, encryption)

@@ -30,6 +30,8 @@ from engine_backup.model.provisioning_steps import (
     RestorePrivileges,
     StartServer,
 )
+from engine_backup.model.secret import Secret
+from engine_backup.model.server import RoleBefore
 from engine_backup.plan.access_rules import with_administrator_access
 from engine_backup.run.archive_facts import archived_privileges, grant_statements
 from engine_backup.run.servers import Server
@@ -129,15 +131,28 @@ def allow_access(step: AllowAccess, run: RestoreRun) -> None:
 
 def provision_role(step: ProvisionRole, run: RestoreRun) -> None:
     """Create a role, or give it its new password."""
-    server = _server(step.component, run)
+    change = _change_role if step.exists else _create_role
+    change(_server(step.component, run), step.name, step.password, run)
+
+
+def _create_role(server: Server, name: str, password: Secret, run: RestoreRun) -> None:
+    run.undo.add(f"role {name}", lambda: _with(server, roles.drop_role, name))
+    _with(server, roles.create_role, name, password)
+    run.created_roles.add(name)
+
+
+def _change_role(server: Server, name: str, password: Secret, run: RestoreRun) -> None:
+    """Give a role another password; its undo is known before, for the server's answer may not arrive."""
     with closing(server.connect()) as administrator:
-        if not step.exists:
-            run.undo.add(f"role {step.name}", lambda: _with(server, roles.drop_role, step.name))
-            roles.create_role(administrator, step.name, step.password)
-            run.created_roles.add(step.name)
-            return
-        before = roles.change_role(administrator, step.name, step.password)
-        run.undo.add(f"password of role {step.name}", lambda: _with(server, roles.restore_role, before))
+        before = roles.observe_role(administrator, name)
+        run.undo.add(f"password of role {name}", lambda: _restore_role(server, before))
+        roles.change_role(administrator, name, password)
+
+
+def _restore_role(server: Server, before: RoleBefore) -> None:
+    with closing(server.connect()) as administrator:
+        if not roles.restore_role(administrator, before):
+            raise EngineBackupError("only a superuser could have seen the former password")
 
 
 def _with(server: Server, action: Callable[..., object], *arguments: object) -> None:
@@ -153,11 +168,12 @@ def provision_database(step: ProvisionDatabase, run: RestoreRun) -> None:
     run.reporter.say(f"- user '{step.owner}', database '{shown}'")
     with closing(server.connect()) as administrator:
         if step.exists:
-            former = provisioning.set_owner(administrator, step.name, step.owner)
+            former = provisioning.owner_of(administrator, step.name)
             run.undo.add(
                 f"owner of database {step.name}",
                 lambda: _with(server, provisioning.set_owner, step.name, former),
             )
+            provisioning.set_owner(administrator, step.name, step.owner)
         else:
             run.undo.add(
                 f"database {step.name}", lambda: _with(server, provisioning.drop_database, step.name)
@@ -190,9 +206,7 @@ def _create_extra_role(role: ExtraRole, password: Any, run: RestoreRun) -> bool:
         return False
     kind = "user" if role.reads else "extra user"
     run.reporter.say(f"- {kind} '{role.name}' on database '{role.database}'")
-    run.undo.add(f"role {role.name}", lambda: _with(server, roles.drop_role, role.name))
-    _with(server, roles.create_role, role.name, password)
-    run.created_roles.add(role.name)
+    _create_role(server, role.name, password, run)
     return True
 
 
@@ -224,10 +238,9 @@ def restore_privileges(step: RestorePrivileges, run: RestoreRun) -> None:
 def rename_databases(step: RenameDatabases, run: RestoreRun) -> None:
     """Give all databases their names at once."""
     server = _server(step.component, run)
-    back = tuple((new, old) for old, new in reversed(step.pairs))
+    run.undo.add("names of databases", lambda: _with(server, provisioning.restore_names, step.pairs))
     with closing(server.connect()) as administrator:
         provisioning.rename_databases(administrator, step.pairs)
-    run.undo.add("names of databases", lambda: _with(server, provisioning.rename_databases, back))
     for old, new in step.pairs:
         run.reporter.note(f"database {old} is now {new}")
 
