@@ -162,6 +162,17 @@ class TestWhatIsThere:
         kept = databases_of(restored) - before
         assert {re.sub(r"_before_restore_\d{14}$", "", name) for name in kept} == before - {"postgres"}
 
+    def test_in_use_on_a_server_that_has_to_be_started_first(self, restored: Machine):
+        """Nobody could be asked before, so somebody is asked then."""
+        before = databases_of(restored)
+        cluster = LocalCluster(restored.root)
+        cluster.stop()
+        result = restored.engine_backup("restore", *HOSTED_ENGINE_CALL, "--on-existing=replace")
+        assert result.fatal == ["FATAL: databases are only replaced when somebody agrees"]
+        assert not cluster.observe().running
+        cluster.start()
+        assert databases_of(restored) == before
+
     def test_a_wrong_password_is_not_an_absent_database(self, restored: Machine, gone: Gone):
         login = gone.sample.credentials["engine"]
         query(restored, f"ALTER ROLE {login.user} PASSWORD 'another'")

@@ -121,7 +121,7 @@ def _execute(plan: Plan, run: RestoreRun) -> None:
     try:
         if plan.gate:
             _perform(plan.gate, run)
-            plan = _plan_again(run)
+            plan = _plan_again(plan, run)
         _perform(plan.steps, run)
     except BaseException as error:
         with stopping.ignored():
@@ -151,13 +151,15 @@ def _head(step: object, run: RestoreRun) -> None:
         run.headings.append(heading)
 
 
-def _plan_again(run: RestoreRun) -> Plan:
+def _plan_again(told: Plan, run: RestoreRun) -> Plan:
     """Look at the server that runs now, and plan the rest; raises `RefusedError` with what is in the way."""
     run.facts, selection = restore_facts.observe(run.request, run.facts.archive, run.programs, run.workspace)
     plan = plan_restore(run.request, run.facts, selection, run.started)
     if plan.gate:
         raise EngineBackupError(f"this did not help: {plan.gate[0]}", "look into the server's log")
-    begin(replace(plan, warnings=()), run.request.surroundings, run.reporter)
+    news = tuple(warning for warning in plan.warnings if warning not in told.warnings)
+    begin(replace(plan, warnings=news), run.request.surroundings, run.reporter)
+    _ask(run.request, run.facts, run.reporter)
     return plan
 
 
