@@ -102,15 +102,20 @@ class Running:
         return self._errors.read().decode("utf-8", "replace")
 
     def stop(self) -> None:
-        """End the child: INT, then TERM, then KILL, with patience between them."""
+        """End the child and what it has started: INT, then TERM, then KILL, with patience between them."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if self.child.poll() is not None:
                 return
-            self.child.send_signal(number)
+            self._signal(number)
             try:
                 self.child.wait(PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
                 continue
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Signal the whole group: workers of pg_restore must not go on without it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.child.pid, number)
 
 
 def small_environment(extra: Mapping[str, str]) -> dict[str, str]:
