@@ -140,9 +140,8 @@ def test_the_server_dies_during_a_dump(breakable: SampleMachine, own_site: Backu
         result = own_site.back_up(f"--pg-bindir={bindir}")
     finally:
         breakable.server.restart()
-    assert_failed(
-        result, FAILURE, "Database ovirt_engine_history backup failed: pg_dump failed", "server's own log"
-    )
+    # Sessions may outlive the postmaster for a moment: a dump more may still be whole.
+    assert_failed(result, FAILURE, "backup failed: pg_dump failed", "server's own log")
     assert "Warning: the engine was not notified" in result.stderr
     own_site.assert_nothing_left()
     own_site.engine.assert_untouched()
@@ -160,7 +159,7 @@ sys.exit(status)
         result = own_site.back_up(f"--pg-bindir={bindir}")
     finally:
         breakable.server.restart()
-    assert_failed(result, FAILURE, "Database ovirt_engine_history backup failed", "server's own log")
+    assert_failed(result, FAILURE, "backup failed", "server's own log")
     own_site.assert_nothing_left()
     own_site.engine.assert_untouched()
 
