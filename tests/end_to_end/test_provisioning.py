@@ -101,9 +101,23 @@ def test_passwords_of_extra_roles_are_told_in_a_private_file(machine: Machine, g
     assert lines[0][2] not in result.stdout + result.stderr + machine.log.read_text()
 
 
-def test_grafanas_role_reads_with_its_own_password(machine: Machine, gone: Gone):
+def test_passwords_are_not_kept_beside_a_device(machine: Machine):
+    words = machine.words("restore", *HOSTED_ENGINE_CALL, "--log=/dev/null")
+    result = machine.command(*words).check()
+    place = Path(re.search(r"passwords of new roles are in (\S+)", result.stdout)[1])
+    assert place.parent == machine.root / "var/lib/ovirt-engine-backup"
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("exists", [False, True], ids=["a new role", "a role that was there"])
+def test_grafanas_role_reads_with_its_own_password(exists, machine: Machine, gone: Gone):
     import psycopg2
 
+    if exists:
+        cluster = LocalCluster(machine.root)
+        cluster.initialise()
+        cluster.start()
+        query(machine, "CREATE ROLE ovirt_engine_history_grafana PASSWORD 'another'")
     machine.engine_backup("restore", *HOSTED_ENGINE_CALL).check()
     password = gone.sample.roles["ovirt_engine_history_grafana"].reveal()
     login = gone.sample.credentials["dwh"]

@@ -34,12 +34,14 @@ from engine_backup.model.secret import Secret
 from engine_backup.model.server import RoleBefore
 from engine_backup.plan.access_rules import with_administrator_access
 from engine_backup.run.archive_facts import archived_privileges, grant_statements
+from engine_backup.run.preflight_facts import STAGING_DIRECTORY
 from engine_backup.run.servers import Server
 
 if TYPE_CHECKING:
     from engine_backup.run.restore import RestoreRun
 
 ACCESS_FILE = "pg_hba.conf"
+NOTES_DIRECTORY = STAGING_DIRECTORY.parent
 
 
 def _cluster(run: RestoreRun) -> LocalCluster:
@@ -188,26 +190,33 @@ def create_extra_roles(step: CreateExtraRoles, run: RestoreRun) -> None:
     notes = []
     for role in step.roles:
         password = role.password or random_password()
-        if _create_extra_role(role, password, run) and role.password is None:
+        if _create_extra_role(role, password, run) and not role.password:
             notes.append((role.name, role.database, password))
     if notes:
-        path = (
-            run.request.surroundings.log.parent / f"engine-backup-roles-{run.started:%Y%m%d%H%M%S}.passwords"
-        )
-        run.undo.add(f"the passwords in {path}", path.unlink)
+        path = _notes_directory(run) / f"engine-backup-roles-{run.started:%Y%m%d%H%M%S}.passwords"
+        run.undo.add(f"the passwords in {path}", lambda: path.unlink(missing_ok=True))
         write_notes(path, notes)
         run.reporter.say(f"- passwords of new roles are in {path}")
 
 
-def _create_extra_role(role: ExtraRole, password: Any, run: RestoreRun) -> bool:
+def _notes_directory(run: RestoreRun) -> Path:
+    """Return where the log is, but nothing is kept beside a device."""
+    surroundings = run.request.surroundings
+    return surroundings.log.parent if surroundings.log.is_file() else surroundings.root / NOTES_DIRECTORY
+
+
+def _create_extra_role(role: ExtraRole, password: Secret, run: RestoreRun) -> bool:
+    """Create a role and return True; of those that exist, the reader gets the password of the conf files."""
     server = _server(role.component, run)
     state = run.facts.servers[role.component.name].state
-    if state is not None and role.name in state.roles:
+    exists = state is not None and role.name in state.roles
+    if exists and not (role.reads and role.password):
         return False
     kind = "user" if role.reads else "extra user"
     run.reporter.say(f"- {kind} '{role.name}' on database '{role.database}'")
-    _create_role(server, role.name, password, run)
-    return True
+    change = _change_role if exists else _create_role
+    change(server, role.name, password, run)
+    return not exists
 
 
 def grant_reading(step: GrantReading, run: RestoreRun) -> None:
