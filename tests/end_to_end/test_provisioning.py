@@ -304,6 +304,17 @@ class TestUndone:
         ]
         assert {name: (cluster.data / name).read_text() for name in files} == files
 
+    def test_when_a_role_may_not_connect(self, machine: Machine, gone: Gone):
+        """Its database is dropped as administrator; nobody has to empty it before."""
+        cluster = LocalCluster(machine.root)
+        cluster.initialise()
+        cluster.start()
+        query(machine, "CREATE ROLE engine LOGIN CONNECTION LIMIT 0")
+        result = machine.engine_backup("restore", *HOSTED_ENGINE_CALL)
+        assert result.status == 1, result.stderr
+        assert "All that was changed has been undone." in result.stdout
+        assert databases_of(machine) == {"postgres"}
+
 
 def test_a_dry_run_tells_what_would_be_done_first(machine: Machine):
     result = machine.engine_backup("restore", *HOSTED_ENGINE_CALL, "--dry-run").check()

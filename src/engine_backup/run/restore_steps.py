@@ -78,13 +78,14 @@ def _drop_extensions(step: CreateExtensions) -> None:
 
 
 def load_dump(step: LoadDump, run: RestoreRun) -> None:
-    """Load one dump; on any later failure the database is emptied again."""
+    """Load one dump; on any later failure the database is emptied again, if it is to stay then."""
     credentials = step.credentials
     run.reporter.say(f"- {step.component.label} database '{step.final_name or credentials.database}'")
-    run.undo.add(
-        f"emptying the {step.component.label} database '{credentials.database}'",
-        lambda: emptying.empty(credentials),
-    )
+    if step.final_name in ("", credentials.database):
+        run.undo.add(
+            f"emptying the {step.component.label} database '{credentials.database}'",
+            lambda: emptying.empty(credentials),
+        )
     dump = run.facts.archive.dumps[step.component.name]
     try:
         if dump.member.dump_format == CUSTOM:
