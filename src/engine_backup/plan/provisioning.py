@@ -13,7 +13,7 @@ from datetime import datetime
 from engine_backup.model.components import Component
 from engine_backup.model.errors import Problem
 from engine_backup.model.facts import Credentials, RestoreFacts, ServerFacts, TargetDatabase
-from engine_backup.model.options import REFUSE, REPLACE, option_name
+from engine_backup.model.options import REPLACE, option_name
 from engine_backup.model.provisioning_steps import (
     AllowAccess,
     AllowAdministrator,
@@ -31,8 +31,9 @@ from engine_backup.model.provisioning_steps import (
     StartServer,
 )
 from engine_backup.model.requests import RestoreRequest
-from engine_backup.plan.access_rules import broken_lines, method_for, with_access
-from engine_backup.plan.database_checks import is_local
+from engine_backup.plan import server_checks
+from engine_backup.plan.access_rules import method_for, with_access
+from engine_backup.plan.database_checks import archived_host, is_local
 from engine_backup.plan.database_names import replaced_name, temporary_name, timestamped_name
 from engine_backup.plan.server_settings import Conditions, edited
 
@@ -106,11 +107,14 @@ def _problems(target: TargetDatabase, request: RestoreRequest, facts: RestoreFac
     if credentials is None or not (credentials.user and credentials.database and credentials.password):
         hint = f"give them with {option_name('change', target.component)}"
         return [Problem(f"Some {label} database credentials missing - cannot provision database", hint)]
-    server = facts.servers.get(target.component.name)
-    if server is None:
+    remote = archived_host(target, facts, request)
+    if not (request.administrator or is_local(credentials.host, facts.host.fqdn)):
         hint = "name an administrator: --provision-admin-user and --provision-admin-passfile"
         message = f"Can provision database only in localhost, not at {credentials.address}"
-        return [Problem(message, hint)]
+        return [Problem(message, hint), *remote]
+    if remote:
+        return remote
+    server = _server(target, facts)
     if server.error is not None:
         return [server.error]
     if server.cluster and server.cluster.running and server.cluster.port not in (0, credentials.port):
@@ -119,35 +123,7 @@ def _problems(target: TargetDatabase, request: RestoreRequest, facts: RestoreFac
         )
         hint = f"give the right one with {option_name('port', target.component)}"
         return [Problem(message, hint)]
-    return _state_problems(target, credentials, server, request)
-
-
-def _state_problems(
-    target: TargetDatabase, credentials: Credentials, server: ServerFacts, request: RestoreRequest
-) -> list[Problem]:
-    state = server.state
-    if state is None:
-        return []
-    found = []
-    role = state.roles.get(credentials.user)
-    if role is not None and role.superuser:
-        hint = "a dump is a program: choose another role, or ALTER ROLE … NOSUPERUSER"
-        found.append(Problem(f"role '{credentials.user}' is a superuser", hint))
-    database = state.databases.get(credentials.database)
-    if database is not None and database.problem:
-        found.append(
-            Problem(
-                f"cannot look into database '{credentials.database}': {database.problem}",
-                "see the server's log",
-            )
-        )
-    elif database is not None and not database.empty and request.on_existing == REFUSE:
-        hint = "run engine-cleanup, or use --on-existing=replace"
-        found.append(Problem(f"Database '{credentials.database}' is not empty", hint))
-    if server.access_text and broken_lines(server.access_text):
-        line = broken_lines(server.access_text)[0]
-        found.append(Problem(f"pg_hba.conf has a line that PostgreSQL does not take: {line}", "correct it"))
-    return found
+    return server_checks.problems(target, server, facts.archive.dumps[target.component.name], request)
 
 
 def _gate(chosen: list[TargetDatabase], facts: RestoreFacts) -> tuple[object, ...]:

@@ -244,9 +244,7 @@ def _problems(
         problems.append(_nothing(request))
     problems += made.problems
     for target in facts.targets:
-        if target.component.name in made.names:
-            problems += database_checks.archived_host(target, facts, request)
-        else:
+        if target.component.name not in made.names:
             problems += database_checks.problems(target, facts, request)
     if (
         request.permissions is None

@@ -50,7 +50,11 @@ def observe(
             local = config_files.credentials(configuration, component)
             target = choose_credentials(component, request, archive, local)
             targets.append(_looked_at(target, request, archive, machine, programs))
-    asked = [t for t in targets if t.credentials and (is_asked_for(t, request) or t.error)]
+    asked = [
+        t
+        for t in targets
+        if may_connect(t, archive, machine, request) and (is_asked_for(t, request) or t.error)
+    ]
     servers = servers_of(asked, request, machine.fqdn)
     facts = RestoreFacts(
         servers=observe_servers(servers, asked, root),
