@@ -61,6 +61,7 @@ STATE = ServerState(
 )
 HBA = "local all all peer\nhost all all 127.0.0.1/32 ident\n"
 REACHED = ServerFacts("localhost", 5432, CLUSTER, STATE, None, "max_connections = 100\n", HBA)
+ENGINE = BY_NAME["engine"]
 PARTS = [component for component in DATABASES if component.written]
 
 
@@ -187,6 +188,36 @@ class TestOne:
         server = replace(REACHED, state=replace(STATE, roles=roles))
         made = plan_provisioning(request(provision_all=True), facts([target(component)], server), WHEN)
         assert "is a superuser" in made.problems[0].message
+
+
+def odd_database(encoding: str = "UTF8", **more) -> dict:
+    name = ENGINE.default_database
+    return {name: DatabaseOnServer(name, "postgres", encoding, 1, 0, 0, "C", **more)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "hint"),
+    [
+        ({"databases": odd_database("SQL_ASCII")}, "'engine' is in SQL_ASCII, not in UTF8", "drop it"),
+        ({"databases": odd_database(problem="full")}, "cannot look into database 'engine': full", "log"),
+        ({"read_only": True}, "localhost:5432 takes no changes", "primary"),
+        ({"may_create_database": False}, "'postgres' may not create databases and roles", "CREATEDB"),
+        ({"may_create_role": False}, "'postgres' may not create databases and roles", "CREATEROLE"),
+        ({"available_extensions": frozenset()}, "needs the extension 'uuid-ossp'", "postgresql-contrib"),
+        (
+            {"is_superuser": False, "trusted_extensions": frozenset()},
+            "needs the extension 'uuid-ossp'",
+            "superuser",
+        ),
+    ],
+    ids=lambda value: "" if isinstance(value, dict) else value,
+)
+def test_what_a_server_lacks_is_told_before_anything_is_made(changes, message, hint):
+    server = replace(REACHED, state=replace(STATE, **changes))
+    made = plan_provisioning(request(provision_all=True), facts([target(ENGINE)], server), WHEN)
+    assert made.before == ()
+    assert [message in problem.message for problem in made.problems] == [True]
+    assert hint in made.problems[0].hint
 
 
 @pytest.mark.parametrize(
