@@ -33,7 +33,7 @@ from engine_backup.model.provisioning_steps import (
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.plan import server_checks
 from engine_backup.plan.access_rules import method_for, with_access
-from engine_backup.plan.database_checks import is_local
+from engine_backup.plan.database_checks import archived_host, is_local
 from engine_backup.plan.database_names import replaced_name, temporary_name, timestamped_name
 from engine_backup.plan.server_settings import Conditions, edited
 
@@ -107,11 +107,14 @@ def _problems(target: TargetDatabase, request: RestoreRequest, facts: RestoreFac
     if credentials is None or not (credentials.user and credentials.database and credentials.password):
         hint = f"give them with {option_name('change', target.component)}"
         return [Problem(f"Some {label} database credentials missing - cannot provision database", hint)]
-    server = facts.servers.get(target.component.name)
-    if server is None:
+    remote = archived_host(target, facts, request)
+    if not (request.administrator or is_local(credentials.host, facts.host.fqdn)):
         hint = "name an administrator: --provision-admin-user and --provision-admin-passfile"
         message = f"Can provision database only in localhost, not at {credentials.address}"
-        return [Problem(message, hint)]
+        return [Problem(message, hint), *remote]
+    if remote:
+        return remote
+    server = _server(target, facts)
     if server.error is not None:
         return [server.error]
     if server.cluster and server.cluster.running and server.cluster.port not in (0, credentials.port):
