@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+from typing import BinaryIO, cast
+
 from engine_backup.drivers.archive_reader import Archive
 from engine_backup.run.reporting import Reporter
+
+CHUNK = 1 << 18
 
 
 def checked(archive: Archive, reporter: Reporter) -> None:
@@ -19,3 +25,34 @@ def checked(archive: Archive, reporter: Reporter) -> None:
 
     archive.check_hashes(advance)
     reporter.note(f"generation {archive.generation.value}, version {archive.version}")
+
+
+class _Watched(io.RawIOBase):
+    """Passes a stream on and tells how much has gone through."""
+
+    def __init__(self, stream: BinaryIO, tell: Callable[[int], None]) -> None:
+        self._stream = stream
+        self._tell = tell
+        self._done = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self._done += len(data)
+        self._tell(self._done)
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def watched(stream: BinaryIO, tell: Callable[[int], None]) -> BinaryIO:
+    """Return the same bytes, for reading front to back; `tell` gets the number of bytes read so far.
+
+    Closing it closes `stream`.
+    """
+    return cast(BinaryIO, io.BufferedReader(_Watched(stream, tell), CHUNK))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from engine_backup.drivers import (
     credentials_rewriting,
@@ -41,6 +41,7 @@ from engine_backup.model.steps import (
 )
 from engine_backup.plan.load_rules import decide_statement
 from engine_backup.run.archive_facts import open_dump
+from engine_backup.run.reading import watched
 from engine_backup.run.restore_facts import programs_for, server_version
 
 if TYPE_CHECKING:
@@ -97,11 +98,18 @@ def load_dump(step: LoadDump, run: RestoreRun) -> None:
         raise EngineBackupError(message, f"see the log {run.request.surroundings.log}") from error
 
 
+def _open_watched(step: LoadDump, dump: DumpFacts, run: RestoreRun) -> BinaryIO:
+    """Open a dump so that reading it shows progress."""
+    label = f"{step.component.label}: unpacking" if step.unpacked else step.component.label
+    stream = open_dump(run.archive, dump.member)
+    return watched(stream, lambda done: run.reporter.advance(label, done, dump.unpacked_size))
+
+
 def _load_custom(step: LoadDump, dump: DumpFacts, run: RestoreRun) -> None:
     programs = programs_for(dump, server_version(step.component, run.facts), run.programs)
     list_file = run.workspace / f"{step.component.name}.list"
     list_file.write_text(dump.kept, encoding="utf-8", errors="surrogateescape")
-    with open_dump(run.archive, dump.member) as stream:
+    with _open_watched(step, dump, run) as stream:
         if not step.unpacked:
             arguments = dumps.load_arguments(list_file, step.permissions)
             dumps.load(programs, step.credentials, arguments, stream, run.workspace)
@@ -115,7 +123,7 @@ def _load_custom(step: LoadDump, dump: DumpFacts, run: RestoreRun) -> None:
 
 
 def _load_plain(step: LoadDump, dump: DumpFacts, run: RestoreRun) -> None:
-    with open_dump(run.archive, dump.member) as stream:
+    with _open_watched(step, dump, run) as stream:
         plain_loading.load(
             step.credentials,
             stream,

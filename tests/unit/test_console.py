@@ -1,0 +1,98 @@
+"""What people see: lines, warnings, errors with hints, progress where a terminal is."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from engine_backup.cli.console import TextConsole
+from engine_backup.model.errors import EngineBackupError, Problem, RefusedError
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Closed(io.StringIO):
+    def write(self, text: str, /) -> int:
+        raise BrokenPipeError
+
+
+@pytest.fixture
+def streams() -> tuple[io.StringIO, io.StringIO]:
+    return io.StringIO(), io.StringIO()
+
+
+def console(streams, stdin: io.StringIO | None = None) -> TextConsole:
+    return TextConsole(stdin or io.StringIO(), *streams)
+
+
+def test_output_and_warnings_go_to_their_streams(streams):
+    shown = console(streams)
+    shown.say("a line")
+    shown.warn("careful")
+    assert (streams[0].getvalue(), streams[1].getvalue()) == ("a line\n", "Warning: careful\n")
+
+
+def test_an_error_is_one_line_with_its_hint_below(streams):
+    console(streams).fatal(EngineBackupError("two\nlines", "type this"))
+    assert streams[1].getvalue() == "FATAL: two lines\n  hint: type this\n"
+
+
+def test_every_problem_has_its_line(streams):
+    console(streams).fatal(RefusedError([Problem("one", "a"), Problem("two", "b")]))
+    assert streams[1].getvalue() == "FATAL: one\n  hint: a\nFATAL: two\n  hint: b\n"
+
+
+def test_progress_is_drawn_on_a_terminal_and_gone_before_a_line():
+    streams = io.StringIO(), Terminal()
+    shown = console(streams)
+    shown.advance("DWH", 500_000, 1_000_000)
+    shown.advance("DWH", 1_000_000, 1_000_000)
+    shown.settle()
+    shown.say("- DWH")
+    assert "DWH" in streams[1].getvalue()
+    assert "1.0/1.0 MB" in streams[1].getvalue()
+    assert streams[0].getvalue() == "- DWH\n"
+
+
+def test_without_a_terminal_progress_is_not_drawn(streams):
+    shown = console(streams)
+    shown.advance("DWH", 500_000, 1_000_000)
+    shown.settle()
+    assert streams[1].getvalue() == ""
+
+
+def test_a_restore_goes_on_when_nobody_reads_any_more():
+    shown = TextConsole(io.StringIO(), Closed(), io.StringIO())
+    shown.say("one")
+    shown.say("two")
+
+
+def test_a_name_that_the_terminal_cannot_show_is_escaped():
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    shown = TextConsole(io.StringIO(), narrow, io.StringIO())
+    shown.say("größer")
+    narrow.seek(0)
+    assert narrow.read() == "gr\\xf6\\xdfer\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "terminal", "agreed"),
+    [("y", True, True), ("YES", True, True), ("n", True, False), ("", True, False), ("y", False, False)],
+)
+def test_asking(answer, terminal, agreed, streams):
+    stdin = (Terminal if terminal else io.StringIO)(answer + "\n")
+    assert console(streams, stdin).confirm("Replace?") is agreed
+
+
+def test_a_closed_pipe_leaves_no_noise():
+    command = f"{shlex.quote(sys.executable)} -m engine_backup --help | head -1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("usage: engine-backup")
+    assert done.stderr == ""
