@@ -160,6 +160,24 @@ class TestWhatIsThere:
         added = databases_of(restored) - before
         assert {re.sub(r"_\d{14}$", "", name) for name in added} == before - {"postgres"}
 
+    def test_in_use_by_another_role(self, restored: Machine):
+        query(restored, "ALTER ROLE engine RENAME TO of_somebody_else")
+        before = databases_of(restored)
+        result = restored.engine_backup("restore", *HOSTED_ENGINE_CALL)
+        assert "temporary ones created - Please clean up everything and try again" in result.fatal[0]
+        assert len(databases_of(restored) - before) == len(before - {"postgres"})
+
+    def test_only_some_databases_are_missing(self, restored: Machine, gone: Gone):
+        """Making one implies permissions for all, so all that they need must be there."""
+        names = [login.database for login in gone.sample.credentials.values()]
+        for name in names:
+            query(restored, f"DROP DATABASE {name}")
+        query(restored, "CREATE DATABASE engine OWNER engine TEMPLATE template0")
+        query(restored, "DROP ROLE cfme_reader")
+        result = restored.engine_backup("restore")
+        assert result.status == 3, result.stderr
+        assert [line for line in result.fatal if "roles that do not exist here: cfme_reader" in line]
+
     def test_in_use_and_refused(self, restored: Machine):
         before = databases_of(restored)
         result = restored.engine_backup("restore", *HOSTED_ENGINE_CALL, "--on-existing=refuse")

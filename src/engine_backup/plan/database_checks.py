@@ -30,8 +30,10 @@ def missing_extensions(dump: DumpFacts, target: TargetDatabase) -> tuple[str, ..
     return tuple(name for name in dump.extensions if name not in present)
 
 
-def problems(target: TargetDatabase, facts: RestoreFacts, request: RestoreRequest) -> list[Problem]:
-    """Return every reason not to load into this database."""
+def problems(
+    target: TargetDatabase, facts: RestoreFacts, request: RestoreRequest, permissions: bool
+) -> list[Problem]:
+    """Return every reason not to load into this database, with the privileges in its dump or without."""
     component = target.component
     change = option_name("change", component)
     if target.credentials is None:
@@ -50,7 +52,7 @@ def problems(target: TargetDatabase, facts: RestoreFacts, request: RestoreReques
         return []
     dump = facts.archive.dumps[component.name]
     found = [*_state_problems(target, target.state), *_extension_problems(target, target.state, dump)]
-    return found + (_role_problems(target, target.state, dump) if request.permissions else [])
+    return found + (_role_problems(target, target.state, dump) if permissions else [])
 
 
 def may_connect(

@@ -163,11 +163,15 @@ class LoadRules:
         return steps
 
     def _permissions(self, dump: DumpFacts) -> bool:
-        """Making databases implies permissions (since 4.3.0); the administrator runs grants of others."""
-        wanted = self.request.permissions
+        """The administrator runs grants of others."""
         if dump.foreign_grants and dump.member.component_name in self.made.names:
             return False
-        return bool(self.made.names) if wanted is None else wanted
+        return _with_permissions(self.request, self.made)
+
+
+def _with_permissions(request: RestoreRequest, made: Provisioning) -> bool:
+    """Making any database implies permissions for all (since 4.3.0)."""
+    return bool(made.names) if request.permissions is None else request.permissions
 
 
 def _fits(dump: DumpFacts, free_space: int) -> bool:
@@ -245,7 +249,7 @@ def _problems(
     problems += made.problems
     for target in facts.targets:
         if target.component.name not in made.names:
-            problems += database_checks.problems(target, facts, request)
+            problems += database_checks.problems(target, facts, request, _with_permissions(request, made))
     if (
         request.permissions is None
         and not made.names
