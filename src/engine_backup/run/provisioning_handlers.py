@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engine_backup.drivers import cluster_privileges, granting, provisioning, roles, server_files
 from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.drivers.password_notes import random_password, write_notes
+from engine_backup.drivers.postgres import value
 from engine_backup.drivers.server_observation import broken_configuration, configuration_files
 from engine_backup.model.components import Component
 from engine_backup.model.errors import EngineBackupError
@@ -257,9 +258,11 @@ def rename_databases(step: RenameDatabases, run: RestoreRun) -> None:
 def leave_alternatives(step: LeaveAlternatives, run: RestoreRun) -> None:
     """Create empty databases beside those in use, as stock does, and end the restore."""
     for component, login, name in step.databases:
-        server = _server(component, run)
-        with closing(server.connect()) as administrator:
-            provisioning.create_database(administrator, name, login.user)
+        state = run.facts.servers[component.name].state
+        exists = state is not None and login.user in state.roles
+        with closing(_server(component, run).connect()) as administrator:
+            owner = login.user if exists else value(administrator, "SELECT current_user::text")
+            provisioning.create_database(administrator, name, owner)
     first = step.databases[0]
     raise EngineBackupError(
         f"Existing database '{first[1].database}' or user '{first[1].user}' found and temporary ones created"
