@@ -117,6 +117,21 @@ class StageFiles:
 
 
 @dataclass(frozen=True)
+class ForgetApache:
+    """Take the answer that says Apache is configured out of the unpacked answers (reference 9.5).
+
+    The files of Apache were left out, since the operating system is another one.
+    """
+
+    entries: tuple[FileEntry, ...]
+    archived_system: str
+    system: str
+
+    def __str__(self) -> str:
+        return "let engine-setup ask about Apache again: the operating system is another one"
+
+
+@dataclass(frozen=True)
 class StopServices:
     """Stop services that would disturb; they are started again when the restore is undone."""
 

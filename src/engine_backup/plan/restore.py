@@ -7,6 +7,7 @@ can fail comes before what others see.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +28,7 @@ from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.steps import (
     ApplyFixes,
     CreateExtensions,
+    ForgetApache,
     LoadDump,
     PlaceFiles,
     PlaceSqlite,
@@ -42,6 +44,7 @@ from engine_backup.plan.file_selection import Selection, select
 from engine_backup.plan.provisioning import Provisioning, plan_provisioning
 
 DEFAULT_JOBS = 2
+ANSWERS = re.compile(rb"etc/ovirt-engine-setup\.conf\.d/[^/]+\.conf")
 PERMISSIONS_QUESTION = Problem(
     "Please pass one of --restore-permissions or --no-restore-permissions"
     " when restoring a backup with a custom dump format",
@@ -102,6 +105,7 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             *made.before,
             *(step for target in facts.targets for step in loads.steps(target)),
             *made.after,
+            *_apache(facts, selection),
             *((PlaceFiles(selection.restore),) if selection.restore else ()),
             *(PlaceSqlite(c) for c in components if c.kind is Kind.SQLITE),
             *(
@@ -122,6 +126,15 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
         ),
         problems=_problems(request, facts, selection, made),
     )
+
+
+def _apache(facts: RestoreFacts, selection: Selection) -> tuple[ForgetApache, ...]:
+    """Where Apache's files are left out, engine-setup has to ask about them (reference 9.5)."""
+    archive, system = facts.archive, facts.host.os_version
+    entries = tuple(entry for entry in selection.restore if ANSWERS.fullmatch(entry.path))
+    if not (archive.apache_configured and archive.os_version != system and entries):
+        return ()
+    return (ForgetApache(entries, archive.os_version, system),)
 
 
 def _stopping(facts: RestoreFacts) -> tuple[StopServices, ...]:

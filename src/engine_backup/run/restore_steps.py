@@ -31,6 +31,7 @@ from engine_backup.model.presets import CUSTOM
 from engine_backup.model.steps import (
     ApplyFixes,
     CreateExtensions,
+    ForgetApache,
     LoadDump,
     PlaceFiles,
     PlaceSqlite,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from engine_backup.run.restore import RestoreRun
 
 STAGED_FILES = "files"
+APACHE_CONFIGURED = b"OVESETUP_APACHE/configured=bool:True"
 CHUNK = 1 << 20
 
 
@@ -55,6 +57,22 @@ def stage_files(step: StageFiles, run: RestoreRun) -> None:
     """Unpack the chosen files on the file system of the root, where nobody else can look."""
     with run.archive.open_files_tar() as tar:
         file_tree.stage(tar, run.staging / STAGED_FILES, step.entries, run.facts.archive.entries)
+
+
+def forget_apache(step: ForgetApache, run: RestoreRun) -> None:
+    """Change the unpacked answers before they are put in their places."""
+    for entry in step.entries:
+        staged = run.staging / STAGED_FILES / os.fsdecode(entry.stored_name)
+        lines = staged.read_bytes().splitlines(keepends=True)
+        kept = [line for line in lines if line.strip() != APACHE_CONFIGURED]
+        if len(kept) < len(lines):
+            staged.write_bytes(b"".join(kept))
+    run.reporter.frame(
+        "Please note:",
+        f"The operating system is {step.system}; the backup was made on {step.archived_system}.",
+        "Apache httpd configuration will not be restored.",
+        "You will be asked about it on the next engine-setup run.",
+    )
 
 
 def stop_services(step: StopServices, run: RestoreRun) -> None:
@@ -210,6 +228,7 @@ def relabel_files(step: RelabelFiles, run: RestoreRun) -> None:
 
 HANDLERS: dict[type, Callable[[Any, RestoreRun], None]] = {
     StageFiles: stage_files,
+    ForgetApache: forget_apache,
     StopServices: stop_services,
     CreateExtensions: create_extensions,
     LoadDump: load_dump,
