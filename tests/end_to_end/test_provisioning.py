@@ -355,6 +355,22 @@ def test_a_server_whose_administrator_needs_a_password(machine: Machine, gone: G
     assert text.splitlines()[0] in now
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (HOSTED_ENGINE_CALL, "is served by another server than that of"),
+        (("--restore-permissions",), "Can't connect to database 'engine'"),
+    ],
+    ids=["asked for", "on its own"],
+)
+def test_another_server_than_the_machines_own_is_left_alone(words, message, machine: Machine, gone: Gone):
+    with ScratchServer.start(port=gone.port):
+        result = machine.engine_backup("restore", *words)
+    assert result.status == 3, result.stderr
+    assert [line for line in result.fatal if message in line]
+    assert not LocalCluster(machine.root).observe().initialised
+
+
 def test_an_administrator_over_the_network(gone: Gone, tmp_path: Path):
     from engine_backup.sample import tree
 

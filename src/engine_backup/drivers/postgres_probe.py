@@ -39,6 +39,15 @@ class Reply:
         return bool(self.authentication) or self.sqlstate.startswith("28")
 
 
+def listens(host: str, port: int) -> bool:
+    """Say whether anything takes connections at a TCP address."""
+    try:
+        socket.create_connection((host, port), TIMEOUT_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
 def ask(socket_path: str, role: str, database: str) -> Reply:
     """Return the answer of the server behind a socket. The caller's effective user is who it sees."""
     try:

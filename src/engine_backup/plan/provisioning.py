@@ -73,7 +73,7 @@ def is_provisioned(target: TargetDatabase, request: RestoreRequest, facts: Resto
     if not is_local(target.credentials.host, facts.host.fqdn):
         return False
     server = facts.servers.get(target.component.name)
-    if server is None or server.cluster is None:
+    if server is None or server.cluster is None or server.error is not None:
         return False
     if server.state is None:
         return not server.cluster.running and target.error is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name
 
-from engine_backup.drivers import administrator, postgres, server_files, server_observation
+from engine_backup.drivers import administrator, postgres, postgres_probe, server_files, server_observation
 from engine_backup.drivers.administrator import AdministratorRefusedError
 from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.drivers.server_survey import observe_server
@@ -86,12 +86,22 @@ def _observe(server: Server, names: list[str], root: Path) -> ServerFacts:
             return _looked_into(server, facts, names)
         facts = replace(facts, cluster=server.cluster.observe())
         if facts.cluster is None or not facts.cluster.running:
-            return facts
+            return replace(facts, error=_stranger(server.cluster, login))
         return _with_files(server, _looked_into(server, facts, names), root)
     except AdministratorRefusedError:
         return replace(facts, needs_administrator_line=True)
     except EngineBackupError as error:
         return replace(facts, error=Problem(error.message, error.hint))
+
+
+def _stranger(cluster: LocalCluster, login: Credentials) -> Problem | None:
+    """Return the problem of a server that is not ours to administer, and has the port."""
+    if not postgres_probe.listens(login.host, login.port):
+        return None
+    return Problem(
+        f"{login.host}:{login.port} is served by another server than that of {cluster.data}",
+        "stop it, or name its administrator: --provision-admin-user and --provision-admin-passfile",
+    )
 
 
 def _looked_into(server: Server, facts: ServerFacts, names: list[str]) -> ServerFacts:
