@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_backup.drivers import host
+from engine_backup.drivers import host, processes
 from engine_backup.drivers.config_files import Configuration, Setting
 from engine_backup.drivers.otopi_answers import Answers
 
@@ -143,19 +143,20 @@ def test_a_stale_or_odd_mark_is_no_engine(tmp_path: Path, text: str) -> None:
     assert not host.engine_running(configuration(), tmp_path)
 
 
-def test_a_running_data_warehouse_counts_for_the_system_only(tmp_path: Path) -> None:
+def test_a_running_service_is_seen_by_its_script(tmp_path: Path) -> None:
     with running(tmp_path, "ovirt-engine-dwhd.py"):
         deadline = time.monotonic() + 10
-        while not host.dwh_running(SYSTEM):
+        while not processes.any_runs(("ovirt-engine-dwhd.py",)):
             assert time.monotonic() < deadline
-        assert not host.dwh_running(tmp_path)
 
 
-def test_an_editor_is_no_data_warehouse(tmp_path: Path) -> None:
-    with running(tmp_path, "editor.py"):
-        assert not host._is_dwh([b"/usr/bin/vim", b"/x/ovirt-engine-dwhd.py"])
-        assert host._is_dwh([b"/usr/bin/java", b"-cp", b"x", b"ovirt_engine_dwh.historyETL_4_5.HistoryETL"])
-        assert not host._is_dwh([])
+def test_an_argument_of_another_program_is_no_service() -> None:
+    name = "ovirt-engine-dwhx.py"
+    with subprocess.Popen(["sh", "-c", "echo; read line", name], stdin=-1, stdout=-1) as editor:
+        editor.stdout.readline()
+        assert not processes.any_runs((name,))
+        assert processes.any_runs(("sh",))
+        editor.communicate()
 
 
 def brand(root: Path, name: str, text: str, file: str = "branding-external-resources.properties") -> None:

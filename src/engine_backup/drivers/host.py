@@ -7,10 +7,9 @@ import re
 import shlex
 import shutil
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
-from engine_backup.drivers import java_properties, process
+from engine_backup.drivers import java_properties, process, processes
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.otopi_answers import Answers
 from engine_backup.drivers.process import SYSTEM_PATH, Command
@@ -27,8 +26,6 @@ _VERSION = re.compile(r"[0-9]+(\.[0-9]+)+\S*")
 
 _ENGINE_UP_MARK = "/var/lib/ovirt-engine/engine.up"
 _ENGINE_SERVICE = b"ovirt-engine.py"
-_DWH_SERVICE = b"ovirt-engine-dwhd.py"
-_DWH_CLASS = b"ovirt_engine_dwh."
 
 _HOSTED_ENGINE_KEY = "OVESETUP_CONFIG/continueSetupOnHEVM"
 _HOSTED_ENGINE_PREFIX = "OVEHOSTED_"
@@ -97,16 +94,7 @@ def engine_running(configuration: Configuration, root: Path) -> bool:
     text = (_text(root / mark.lstrip("/")) or "").strip()
     if not re.fullmatch(r"[0-9]{1,10}", text):
         return False
-    return any(argument.endswith(_ENGINE_SERVICE) for argument in _command_line(Path("/proc", text)))
-
-
-def dwh_running(root: Path) -> bool:
-    """Say whether the data warehouse's service is running.
-
-    It leaves no mark that names its process, so all processes are looked at;
-    they belong to the running system, hence False for any other root.
-    """
-    return _is_system(root) and any(_is_dwh(arguments) for arguments in _command_lines())
+    return any(argument.endswith(_ENGINE_SERVICE) for argument in processes.command_line(Path("/proc", text)))
 
 
 def help_url(root: Path) -> str:
@@ -157,29 +145,6 @@ def _package_version(program: str, package: str, root: Path) -> str:
     except EngineBackupError:
         return ""
     return version if _VERSION.fullmatch(version) else ""
-
-
-def _command_lines() -> Iterator[list[bytes]]:
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and int(entry) != os.getpid():
-            yield _command_line(Path("/proc", entry))
-
-
-def _command_line(process_directory: Path) -> list[bytes]:
-    """Return a process's arguments; none when it is gone or may not be looked at."""
-    try:
-        return (process_directory / "cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return []
-
-
-def _is_dwh(arguments: list[bytes]) -> bool:
-    """Tell the service and its Java program from, say, an editor that has its file open."""
-    names = [argument.rpartition(b"/")[2] for argument in arguments[:3]]
-    program = names[0] if names else b""
-    if program.startswith(b"python"):
-        return _DWH_SERVICE in names[1:]
-    return program == b"java" and any(argument.startswith(_DWH_CLASS) for argument in arguments)
 
 
 def _property(path: Path, key: str) -> str:

@@ -27,11 +27,11 @@ def _runs(arguments: list[bytes], programs: tuple[str, ...]) -> bool:
 def _command_lines() -> Iterator[list[bytes]]:
     for entry in os.listdir("/proc"):
         if entry.isdigit() and int(entry) != os.getpid():
-            yield _command_line(Path("/proc", entry))
+            yield command_line(Path("/proc", entry))
 
 
-def _command_line(process_directory: Path) -> list[bytes]:
-    """Return a process's arguments; none when it is gone or may not be looked at."""
+def command_line(process_directory: Path) -> list[bytes]:
+    """Return the arguments of a process below /proc; none when it is gone or may not be looked at."""
     try:
         return (process_directory / "cmdline").read_bytes().split(b"\0")
     except OSError:
