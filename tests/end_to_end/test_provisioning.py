@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from engine_backup.sample.compare import BACKUP_EVENTS, fingerprint_databases, f
 from engine_backup.sample.engine import SampleEngine
 from engine_backup.sample.size import TINY
 from tests.support.clean_machine import clean_machine
-from tests.support.machine import Machine
+from tests.support.machine import Machine, change_options
 
 HOSTED_ENGINE_CALL = ("--provision-all-databases", "--restore-permissions")
 
@@ -369,6 +369,17 @@ def test_another_server_than_the_machines_own_is_left_alone(words, message, mach
     assert result.status == 3, result.stderr
     assert [line for line in result.fatal if message in line]
     assert not LocalCluster(machine.root).observe().initialised
+
+
+def test_databases_that_are_reached_through_the_socket(machine: Machine, gone: Gone):
+    cluster = LocalCluster(machine.root)
+    cluster.initialise()
+    cluster.start()
+    sockets = str(cluster.observe().socket_directory)
+    logins = {name: replace(login, host=sockets) for name, login in gone.sample.credentials.items()}
+    words = change_options(logins, machine.directory)
+    machine.engine_backup("restore", *HOSTED_ENGINE_CALL, *words).check()
+    check_restored(replace(gone, sample=replace(gone.sample, credentials=logins)))
 
 
 def test_an_administrator_over_the_network(gone: Gone, tmp_path: Path):

@@ -13,6 +13,7 @@ from engine_backup.plan.access_rules import (
     method_for,
     with_access,
     with_administrator_access,
+    with_socket_access,
 )
 from engine_backup.plan.pg_hba import Rule, Token, entries_of, first_match
 
@@ -37,6 +38,16 @@ ODD_NAMES = [
 
 def grant(text: str, database: str = "engine", user: str = "engine", method: str = SCRAM, **more: int) -> str:
     return with_access(text, database, user, method, **more)  # type: ignore[arg-type]
+
+
+def test_on_the_socket():
+    text = with_socket_access(USUAL, "engine", "engine", SCRAM)
+    assert method_of(text, "", "local") == SCRAM
+    assert method_of(text, "", "local", user="another") == "peer"
+    assert method_of(text, "127.0.0.1") == "ident"
+    assert with_socket_access(text, "engine", "engine", SCRAM) == text
+    assert with_socket_access(text, "engine", "engine", "md5").count("local   engine") == 1
+    assert len(text.splitlines()) == len(USUAL.splitlines()) + 1
 
 
 def method_of(text: str, address: str, kind: str = "hostnossl", **names: str) -> str:

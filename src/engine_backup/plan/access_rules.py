@@ -58,8 +58,21 @@ def with_access(
     there; lines of ours with another method go. `major` is the server's version.
     Raises `EngineBackupError` for a name that the file cannot hold.
     """
-    words = _written(database, major), _written(user, major)
-    access = _Access(*words, database, user, method, addresses)
+    return _with(text, _Access(*_words(database, user, major), database, user, method, addresses))
+
+
+def with_socket_access(
+    text: str, database: str, user: str, method: str, major: int = REGULAR_EXPRESSIONS_SINCE
+) -> str:
+    """Return pg_hba.conf with a line that lets a role into its database on the socket, as `with_access`."""
+    return _with(text, _Access(*_words(database, user, major), database, user, method))
+
+
+def _words(database: str, user: str, major: int) -> tuple[str, str]:
+    return _written(database, major), _written(user, major)
+
+
+def _with(text: str, access: _Access) -> str:
     entries = [entry for entry in entries_of(text) if not access.is_outdated(entry)]
     place = access.place(entries)
     lines = access.lines_beside(entries[:place])
@@ -85,31 +98,39 @@ def broken_lines(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Access:
-    """The access to be given: names as the file writes them and as the server knows them."""
+    """The access to be given: names as the file writes them and as the server knows them.
+
+    Without addresses it is access on the socket.
+    """
 
     database_word: str
     user_word: str
     database: str
     user: str
     method: str
-    addresses: tuple[str, ...]
+    addresses: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """The first word of its lines."""
+        return "host" if self.addresses else "local"
 
     def lines_beside(self, entries: list[Entry]) -> list[str]:
         """Return the lines that are needed beside those that are there, in the columns of stock's."""
         given = {entry.rule.network for entry in entries if entry.rule and self.is_ours(entry)}
-        names = f"{self.database_word:<15} {self.user_word:<15}"
-        missing = (address for address in self.addresses if network(address) not in given)
-        return [f"host    {names} {address:<23} {self.method}" for address in missing]
+        names = f"{self.kind:<7} {self.database_word:<15} {self.user_word:<15}"
+        missing = (address for address in self.addresses or ("",) if network(address) not in given)
+        return [f"{names} {address:<23} {self.method}" for address in missing]
 
     def is_ours(self, entry: Entry) -> bool:
         """Say whether a line gives this very role this very access, by whatever kind of password."""
         rule = entry.rule
         return (
             rule is not None
-            and rule.kind == "host"
+            and rule.kind == self.kind
             and _is_name(rule.databases, self.database_word)
             and _is_name(rule.users, self.user_word)
-            and rule.network in map(network, self.addresses)
+            and rule.network in map(network, self.addresses or ("",))
             and rule.method in _PASSWORD_METHODS
             and not rule.options
         )
@@ -127,8 +148,8 @@ class _Access:
         if entry.rule is None:
             return entry.include or entry.broken
         return (entry.rule.method != self.method or bool(entry.rule.options)) and any(
-            meets(entry.rule, Connection("host", self.database, self.user, address)) is not Answer.NO
-            for address in self.addresses
+            meets(entry.rule, Connection(self.kind, self.database, self.user, address)) is not Answer.NO
+            for address in self.addresses or ("",)
         )
 
 

@@ -7,6 +7,7 @@ if it is whole. An empty database that exists already is taken over in place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -32,7 +33,7 @@ from engine_backup.model.provisioning_steps import (
 )
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.plan import server_checks
-from engine_backup.plan.access_rules import method_for, with_access
+from engine_backup.plan.access_rules import method_for, with_access, with_socket_access
 from engine_backup.plan.database_checks import archived_host, is_local
 from engine_backup.plan.database_names import replaced_name, temporary_name, timestamped_name
 from engine_backup.plan.server_settings import Conditions, edited
@@ -251,12 +252,17 @@ def _access(
         return []
     method = method_for(server.state.password_encryption)
     finals = [t.credentials for t in chosen if t.credentials]
-    pairs = [(login.database, login.user) for login in (*finals, *loads)]
-    pairs += [(role.database, role.name) for role in readers]
+    ways = [(_way(login), login.database, login.user) for login in (*finals, *loads)]
+    ways += [(with_access, role.database, role.name) for role in readers]
     text = server.access_text
-    for database, user in dict.fromkeys(pairs):
-        text = with_access(text, database, user, method, major=server.cluster.major)
-    return [AllowAccess(text, tuple(dict.fromkeys(database for database, _ in pairs)))]
+    for add, database, user in dict.fromkeys(ways):
+        text = add(text, database, user, method, major=server.cluster.major)
+    return [AllowAccess(text, tuple(dict.fromkeys(database for _, database, _ in ways)))]
+
+
+def _way(login: Credentials) -> Callable[..., str]:
+    """Return what lets a role in as it will come: on the socket when its host is a directory."""
+    return with_socket_access if login.host.startswith("/") else with_access
 
 
 def _extra_roles(
