@@ -322,6 +322,16 @@ class TestUndone:
         ]
         assert {name: (cluster.data / name).read_text() for name in files} == files
 
+    def test_when_the_server_does_not_start(self, machine: Machine):
+        cluster = LocalCluster(machine.root)
+        cluster.initialise()
+        with (cluster.data / "postgresql.conf").open("a") as configuration:
+            configuration.write("no_such_setting = 1\n")
+        result = machine.engine_backup("restore", *HOSTED_ENGINE_CALL)
+        assert result.status == 1, result.stderr
+        assert "cannot start PostgreSQL" in result.fatal[0]
+        assert "All that was changed has been undone." in result.stdout
+
     def test_when_a_role_may_not_connect(self, machine: Machine, gone: Gone):
         """Its database is dropped as administrator; nobody has to empty it before."""
         cluster = LocalCluster(machine.root)

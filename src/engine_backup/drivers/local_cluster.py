@@ -114,8 +114,9 @@ class LocalCluster:
         return self._started("restart")
 
     def stop(self) -> None:
-        """Stop the server, ending its sessions; raises `ProgramError`."""
-        self._control("stop", "--mode=fast")
+        """Stop the server if it runs, ending its sessions; raises `ProgramError`."""
+        if self._systemctl() is not None or self.observe().running:
+            self._control("stop", "--mode=fast")
 
     def reload(self) -> None:
         """Have the server read its files again; it does so a moment later. Raises `ProgramError`."""
