@@ -62,6 +62,28 @@ def test_fqdn() -> None:
     assert host.fqdn(configuration()) == socket.getfqdn()
 
 
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "127.8.9.10", "::1", "LOCALHOST"])
+def test_names_that_lead_here(name: str) -> None:
+    assert host.leads_here(name)
+
+
+def test_an_address_of_an_interface_leads_here() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # nothing is sent; it only asks for the route
+        except OSError:
+            pytest.skip("this machine has only its loopback interface")
+        assert host.leads_here(probe.getsockname()[0])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["192.0.2.1", "2001:db8::1", "224.0.0.1", "no-such-host.invalid", "", "a\0b", "x" * 300, "a,localhost"],
+)
+def test_names_that_do_not_lead_here(name: str) -> None:
+    assert not host.leads_here(name)
+
+
 @pytest.mark.parametrize(
     ("values", "hosted"),
     [

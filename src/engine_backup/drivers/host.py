@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import shlex
 import shutil
 import socket
 from pathlib import Path
+from typing import Any
 
 from engine_backup.drivers import java_properties, process, processes
 from engine_backup.drivers.config_files import Configuration
@@ -48,6 +50,30 @@ def os_version(root: Path) -> str:
 def fqdn(configuration: Configuration) -> str:
     """Return the engine's name as it was set up, else this machine's."""
     return configuration.get("ENGINE_FQDN") or socket.getfqdn()
+
+
+def leads_here(name: str) -> bool:
+    """Say whether all addresses of a host's name or number are this machine's own.
+
+    Nobody but their owner can bind a socket to them (bind(2), EADDRNOTAVAIL).
+    """
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
+    except (OSError, ValueError):  # no such name, or nothing that could be one
+        return False
+    return bool(found) and all(_is_own(family, address) for family, _, _, _, address in found)
+
+
+def _is_own(family: int, address: tuple[Any, ...]) -> bool:
+    number = ipaddress.ip_address(str(address[0]).partition("%")[0])
+    if number.is_loopback or number.is_multicast:
+        return number.is_loopback
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind(address)
+    except OSError:
+        return False
+    return True
 
 
 def hosted_engine(answers: Answers) -> bool:

@@ -66,6 +66,7 @@ class HostFacts:
     """The machine under a root directory. `product_version` is None when nothing tells it.
 
     `set_up` says whether engine-setup has configured anything here.
+    `own_names` are those names of database hosts that lead to this machine.
     """
 
     fqdn: str
@@ -73,6 +74,7 @@ class HostFacts:
     product_version: str | None
     hosted_engine: bool = False
     set_up: bool = True
+    own_names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 UTF8 = "UTF8"
 
 
-def is_local(host: str, fqdn: str) -> bool:
-    """Whether a database host is this machine, by its name alone."""
-    return host in LOCAL_HOSTS or host.startswith("/") or host == fqdn
+def is_local(host: str, machine: HostFacts) -> bool:
+    """Whether a database host is this machine: a socket's directory, or a name that leads here."""
+    return host in LOCAL_HOSTS or host.startswith("/") or host in machine.own_names
 
 
 def missing_extensions(dump: DumpFacts, target: TargetDatabase) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def may_connect(
         return False
     if target.origin is not Origin.ARCHIVE or request.accept_archived_hosts:
         return True
-    return is_local(target.credentials.host, host.fqdn) or archive.fqdn == host.fqdn
+    return is_local(target.credentials.host, host) or archive.fqdn == host.fqdn
 
 
 def archived_host(target: TargetDatabase, facts: RestoreFacts, request: RestoreRequest) -> list[Problem]:

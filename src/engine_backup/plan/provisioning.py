@@ -71,7 +71,7 @@ def is_provisioned(target: TargetDatabase, request: RestoreRequest, facts: Resto
         return True
     if request.provision or request.changed or target.credentials is None:
         return False
-    if not is_local(target.credentials.host, facts.host.fqdn):
+    if not is_local(target.credentials.host, facts.host):
         return False
     server = facts.servers.get(target.component.name)
     if server is None or server.cluster is None or server.error is not None:
@@ -109,7 +109,7 @@ def _problems(target: TargetDatabase, request: RestoreRequest, facts: RestoreFac
         hint = f"give them with {option_name('change', target.component)}"
         return [Problem(f"Some {label} database credentials missing - cannot provision database", hint)]
     remote = archived_host(target, facts, request)
-    if not (request.administrator or is_local(credentials.host, facts.host.fqdn)):
+    if not (request.administrator or is_local(credentials.host, facts.host)):
         hint = "name an administrator: --provision-admin-user and --provision-admin-passfile"
         message = f"Can provision database only in localhost, not at {credentials.address}"
         return [Problem(message, hint), *remote]

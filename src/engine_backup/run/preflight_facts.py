@@ -13,7 +13,6 @@ from engine_backup.model.facts import ArchiveFacts, TargetDatabase
 from engine_backup.model.preflight import PackageFact, PreflightFacts, ServiceFact, SpaceFact
 from engine_backup.model.services import Service, concerned
 from engine_backup.plan import space
-from engine_backup.plan.database_checks import is_local
 from engine_backup.plan.file_selection import Selection
 
 STAGING_DIRECTORY = Path("var/lib/ovirt-engine-backup/restore")
@@ -24,14 +23,14 @@ def observe_preflight(
     archive: ArchiveFacts,
     components: tuple[Component, ...],
     selection: Selection,
-    targets: Iterable[TargetDatabase],
+    local_targets: Iterable[TargetDatabase],
     configuration: Configuration,
 ) -> PreflightFacts:
-    """Return what was found; nothing is changed."""
+    """Return what was found; nothing is changed. Of databases elsewhere no disk can be looked at."""
     names = frozenset(component.name for component in components)
     return PreflightFacts(
         certificates=archive.certificates,
-        spaces=(*_files(root, archive, components, selection), *_databases(root, archive, targets)),
+        spaces=(*_files(root, archive, components, selection), *_databases(root, archive, local_targets)),
         services=tuple(ServiceFact(s, _runs(s, root, configuration)) for s in concerned(names)),
         packages=tuple(
             PackageFact(c, package, packages.installed(package, root))
@@ -62,11 +61,9 @@ def _files(
 
 
 def _databases(root: Path, archive: ArchiveFacts, targets: Iterable[TargetDatabase]) -> tuple[SpaceFact, ...]:
-    """Only of this machine's own server is the disk known; no other is asked."""
     data = root / DATA
     needs = [
         space.database_need(archive.dumps[t.component.name], archive.recorded_sizes.get(t.component.name))
         for t in targets
-        if t.credentials is not None and is_local(t.credentials.host, archive.fqdn)
     ]
     return (space.database_space(disk_space.free(data), needs),) if needs and data.is_dir() else ()

@@ -117,7 +117,7 @@ def _announce(request: RestoreRequest, reporter: Reporter) -> None:
 
 
 def _execute(plan: Plan, run: RestoreRun) -> None:
-    run.servers = servers_of(list(run.facts.targets), run.request, run.facts.host.fqdn)
+    run.servers = servers_of(list(run.facts.targets), run.request, run.facts.host)
     try:
         if plan.gate:
             _perform(plan.gate, run)

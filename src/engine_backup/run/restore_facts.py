@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from engine_backup.drivers import config_files, file_placing, otopi_answers, postgres, postgres_programs
+from engine_backup.drivers import config_files, file_placing, host, otopi_answers, postgres, postgres_programs
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.drivers.postgres_programs import Programs
@@ -21,7 +21,7 @@ from engine_backup.model.facts import (
 )
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.requests import RestoreRequest
-from engine_backup.plan.database_checks import may_connect
+from engine_backup.plan.database_checks import is_local, may_connect
 from engine_backup.plan.file_selection import Selection
 from engine_backup.plan.provisioning import is_asked_for
 from engine_backup.plan.restore import choose_credentials, choose_files, restored_components
@@ -44,18 +44,20 @@ def observe(
     configuration, warnings = _configuration(root)
     machine = host_facts(request.surroundings, configuration, otopi_answers.load(root))
     selection = choose_files(request, archive, machine.os_version)
-    targets = []
-    for component in restored_components(request, archive):
-        if component.kind is Kind.POSTGRES:
-            local = config_files.credentials(configuration, component)
-            target = choose_credentials(component, request, archive, local)
-            targets.append(_looked_at(target, request, archive, machine, programs))
+    chosen = [
+        choose_credentials(c, request, archive, config_files.credentials(configuration, c))
+        for c in restored_components(request, archive)
+        if c.kind is Kind.POSTGRES
+    ]
+    machine = replace(machine, own_names=_own_names(chosen))
+    targets = [_looked_at(target, request, archive, machine, programs) for target in chosen]
     asked = [
         t
         for t in targets
         if may_connect(t, archive, machine, request) and (is_asked_for(t, request) or t.error)
     ]
-    servers = servers_of(asked, request, machine.fqdn)
+    local = [t for t in targets if t.credentials and is_local(t.credentials.host, machine)]
+    servers = servers_of(asked, request, machine)
     facts = RestoreFacts(
         servers=observe_servers(servers, asked, root),
         locales=frozenset(LocalCluster(root).locales()) if servers else frozenset(),
@@ -63,7 +65,7 @@ def observe(
         archive=archive,
         targets=tuple(targets),
         preflight=observe_preflight(
-            root, archive, restored_components(request, archive), selection, targets, configuration
+            root, archive, restored_components(request, archive), selection, local, configuration
         ),
         place_problems=tuple(file_placing.check_places(root, selection.restore)),
         existing_files=frozenset(
@@ -73,6 +75,11 @@ def observe(
         free_space=shutil.disk_usage(workspace).free,
     )
     return facts, selection
+
+
+def _own_names(targets: list[TargetDatabase]) -> frozenset[str]:
+    names = {target.credentials.host for target in targets if target.credentials}
+    return frozenset(name for name in names if name and host.leads_here(name))
 
 
 def _configuration(root: Path) -> tuple[Configuration, tuple[str, ...]]:

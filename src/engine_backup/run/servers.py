@@ -13,7 +13,7 @@ from engine_backup.drivers.administrator import AdministratorRefusedError
 from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.drivers.server_survey import observe_server
 from engine_backup.model.errors import EngineBackupError, Problem
-from engine_backup.model.facts import Credentials, ServerFacts, TargetDatabase
+from engine_backup.model.facts import Credentials, HostFacts, ServerFacts, TargetDatabase
 from engine_backup.model.requests import Administrator, RestoreRequest
 from engine_backup.plan.database_checks import is_local
 
@@ -38,7 +38,9 @@ class Server:
         return connection
 
 
-def servers_of(targets: list[TargetDatabase], request: RestoreRequest, fqdn: str) -> dict[str, Server]:
+def servers_of(
+    targets: list[TargetDatabase], request: RestoreRequest, machine: HostFacts
+) -> dict[str, Server]:
     """Return the server of each target that this run could administer, by component name."""
     local = LocalCluster(request.surroundings.root)
     found = {}
@@ -46,7 +48,7 @@ def servers_of(targets: list[TargetDatabase], request: RestoreRequest, fqdn: str
         login = target.credentials
         if login is None:
             continue
-        if is_local(login.host, fqdn) and request.administrator is None:
+        if is_local(login.host, machine) and request.administrator is None:
             found[target.component.name] = Server(login, local)
         elif request.administrator is not None:
             found[target.component.name] = Server(_as_administrator(login, request.administrator), None)
