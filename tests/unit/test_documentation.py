@@ -25,27 +25,28 @@ from engine_backup.model.facts import Credentials
 from engine_backup.model.options import GENERAL_OPTIONS, all_options
 from engine_backup.model.paths import SAVED_PATHS
 from engine_backup.model.presets import PRESETS
+from engine_backup.model.requests import Surroundings
 from engine_backup.model.secret import Secret
+from engine_backup.model.server import ClusterPrivileges, DatabaseGrant, Membership, StoredSetting
+from engine_backup.model.steps import Plan
+from engine_backup.run import plan_document
 from engine_backup.sample.compare import fingerprint_database
+from tests.support.pages import DOCS, README, ROOT, block, page_name
 from tests.support.sample import Original
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-README = ROOT / "README.md"
-DOCS = ROOT / "docs"
 PACKAGE = Path(engine_backup.__file__).parent
 PAGES = [README, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 
-# Options of tar, pg_restore and psql in the commands that the pages show, and of ours that argparse adds.
+# Options of tar, pg_restore, psql and postgresql-setup in the commands that the pages show, and of ours that argparse adds.
 FOREIGN = {
     "--name",  # stands for any
     "--wildcards", "--list", "--exit-on-error", "--no-owner", "--no-privileges", "--use-list", "--host",
-    "--username", "--dbname", "--set", "--deploy", "--restore-from-file",
+    "--username", "--dbname", "--set", "--deploy", "--restore-from-file", "--initdb",
 }  # fmt: skip
 PARSERS_OWN = {"--help", "--version"}
 # Stand for a family of options.
 FAMILIES = re.compile(r"--(?:provision|he-remove|change)-?\*|--\*-[a-z-]+")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
-CHECKED = re.compile(r"^( *)<!-- checked: (.*) -->\n *```\w+\n((?:.*\n)*?) *```$", re.MULTILINE)
 
 # What the commands need, for machines that have it as a library only.
 STAND_INS = {
@@ -54,18 +55,6 @@ STAND_INS = {
     "try:\n    from compression import zstd\nexcept ImportError:\n    from backports import zstd\n"
     "shutil.copyfileobj(zstd.open(sys.argv[2]), sys.stdout.buffer)\n",
 }
-
-
-def page_name(page: Path) -> str:
-    return page.relative_to(ROOT).as_posix()
-
-
-def block(page: Path, title: str) -> str:
-    """Return a fenced block that the page marks as checked, without the indent of the list around it."""
-    for indent, found, text in CHECKED.findall(page.read_text(encoding="utf-8")):
-        if found == title:
-            return "".join(line.removeprefix(indent) for line in text.splitlines(keepends=True))
-    raise AssertionError(f"{page_name(page)} has no checked block {title!r}")
 
 
 def table(page: Path, title: str) -> list[list[str]]:
@@ -205,6 +194,26 @@ def test_every_field_of_a_member_is_explained(original: Original):
     assert seen == set(rows)
 
 
+def test_every_field_of_privileges_is_explained(original: Original):
+    page = DOCS / "archive-format.md"
+    found = [m["privileges"] for m in manifest_of(original.machine.archive)["members"] if "privileges" in m]
+    assert all(row in ClusterPrivileges.__dataclass_fields__ for privileges in found for row in privileges)
+    for title, kind in (
+        ("fields of privileges", ClusterPrivileges),
+        ("fields of each grant", DatabaseGrant),
+        ("fields of each setting", StoredSetting),
+        ("fields of each membership", Membership),
+    ):
+        assert [cells[0].strip("`") for cells in table(page, title)] == list(kind.__dataclass_fields__)
+
+
+def test_every_field_of_a_plan_is_explained():
+    page = DOCS / "restore-guide.md"
+    rows = [re.findall(r"`(\w+)`", cells[0]) for cells in table(page, "fields of a plan")]
+    surroundings = Surroundings(Path("/"), Path("/log"), Path("/tmp"))
+    assert [name for row in rows for name in row] == list(plan_document.document(Plan(()), surroundings))
+
+
 def groups(member: dict) -> list[str]:
     """Name the words of the column "of" that fit a member."""
     component = member.get("component")
@@ -288,9 +297,13 @@ def compare_rows(original: Original, logins: dict[str, Credentials]) -> None:
                 assert now[title] == rows, title
 
 
-def test_roles_and_databases_of_the_readme_are_fit_for_a_restore(tmp_path: Path):
+def test_roles_and_databases_of_the_restore_guide_are_fit_for_a_restore(tmp_path: Path):
     """The literal SQL, as the server's administrator; then what a restore looks at."""
-    statements = [text for text in block(README, "create roles and databases").split(";") if text.strip()]
+    statements = [
+        text
+        for text in block(DOCS / "restore-guide.md", "create roles and databases").split(";")
+        if text.strip()
+    ]
     with ScratchServer.start() as server:
         with closing(server.connect("postgres")) as connection:
             connection.autocommit = True
