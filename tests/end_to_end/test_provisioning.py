@@ -14,14 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from engine_backup.drivers import administrator
+from engine_backup.drivers import administrator, postgres_programs
 from engine_backup.drivers.engine_fixes import CHANGED_TABLES
 from engine_backup.drivers.local_cluster import LocalCluster
+from engine_backup.drivers.scratch_cluster import server_account
 from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.plan.access_rules import MARK
 from engine_backup.sample import engine
 from engine_backup.sample.compare import BACKUP_EVENTS, fingerprint_databases, fingerprint_tree
 from engine_backup.sample.engine import SampleEngine
 from engine_backup.sample.size import TINY
+from tests.support import real_process
 from tests.support.clean_machine import clean_machine
 from tests.support.machine import Machine, change_options
 
@@ -379,6 +382,37 @@ def test_another_server_than_the_machines_own_is_left_alone(words, message, mach
     assert result.status == 3, result.stderr
     assert [line for line in result.fatal if message in line]
     assert not LocalCluster(machine.root).observe().initialised
+
+
+def test_a_signal_comes_too_late_when_all_is_restored(machine: Machine, gone: Gone):
+    """The administrator's line goes last; whoever stops then leaves it there."""
+    cluster = LocalCluster(machine.root)
+    cluster.initialise()
+    hba = cluster.data / "pg_hba.conf"
+    hba.write_text("local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n")
+    cluster.start()
+    marked = f"grep -q '{MARK}' {hba}"
+    user = server_account()
+    drop = f"setpriv --reuid={user.uid} --regid={user.gid} --clear-groups" if user else ""
+    pg_ctl = f"{drop} {postgres_programs.for_server().path('pg_ctl')} -s -D {cluster.data}"
+    program = machine.root / "usr/bin/systemctl"
+    program.write_text(
+        f"""#!/bin/sh
+case "$1" in
+    reload) {pg_ctl} reload
+            if {marked}; then touch {machine.directory}/marked
+            elif [ -e {machine.directory}/marked ]; then kill -TERM $PPID; fi ;;
+    restart) {pg_ctl} -l {cluster.data}/log restart ;;
+    is-active) echo inactive ;;
+esac
+"""
+    )
+    program.chmod(0o755)
+    result = real_process.run(machine.words("restore", *HOSTED_ENGINE_CALL)).check()
+    assert result.stdout.splitlines()[-1] == "Done."
+    assert MARK not in hba.read_text()
+    assert machine.leftovers() == []
+    check_restored(gone)
 
 
 def test_databases_that_are_reached_through_the_socket(machine: Machine, gone: Gone):

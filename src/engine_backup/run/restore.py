@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -63,7 +63,7 @@ def restore(request: RestoreRequest, reporter: Reporter) -> ExitStatus:
     """Restore; raises `EngineBackupError`. What can be checked is checked before the first change."""
     surroundings = request.surroundings
     programs = postgres_programs.installed(surroundings.pg_bindir, surroundings.root)
-    with private_directory(surroundings.tmpdir) as workspace:
+    with ExitStack() as unstoppable, private_directory(surroundings.tmpdir) as workspace:
         _announce(request, reporter)
         with open_archive(request.file, workspace) as archive:
             checked(archive, reporter)
@@ -80,8 +80,8 @@ def restore(request: RestoreRequest, reporter: Reporter) -> ExitStatus:
                 run = RestoreRun(
                     request, archive, facts, reporter, workspace, programs, undo, staging, kept, started
                 )
-                _execute(plan, run)
-    _closing_notes(plan, facts, reporter)
+                _execute(plan, run, unstoppable)
+        _closing_notes(plan, facts, reporter)
     return ExitStatus.SUCCESS
 
 
@@ -116,23 +116,37 @@ def _announce(request: RestoreRequest, reporter: Reporter) -> None:
     reporter.say(f"- Unpacking file '{request.file}'")
 
 
-def _execute(plan: Plan, run: RestoreRun) -> None:
+def _execute(plan: Plan, run: RestoreRun, unstoppable: ExitStack) -> None:
+    """Do all steps, or take back those that were done.
+
+    From that moment on signals are ignored until `unstoppable` is closed: a restore that is
+    complete must not be reported as stopped, and clearing up must come to its end.
+    """
     run.servers = servers_of(list(run.facts.targets), run.request, run.facts.host)
     try:
         if plan.gate:
             _perform(plan.gate, run)
             plan = _plan_again(plan, run)
         _perform(plan.steps, run)
+        os.sync()
+        unstoppable.enter_context(stopping.ignored())
     except BaseException as error:
-        with stopping.ignored():
-            failures = run.undo.unwind()
+        unstoppable.enter_context(stopping.ignored())
+        failures = run.undo.unwind()
         if failures:
             raise _incomplete(error, failures) from error
         raise
-    os.sync()
     run.undo.forget()
     for action in run.at_the_end:
+        _finish(action, run)
+
+
+def _finish(action: Callable[[], None], run: RestoreRun) -> None:
+    """Do what is left to do after a restore that has succeeded, whatever becomes of this."""
+    try:
         action()
+    except EngineBackupError as error:
+        run.reporter.warn(f"{error.message} ({error.hint})")
 
 
 def _perform(steps: tuple[object, ...], run: RestoreRun) -> None:
