@@ -37,7 +37,7 @@ from tests.support.sample import Original
 PACKAGE = Path(engine_backup.__file__).parent
 PAGES = [README, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 
-# Options of tar, pg_restore, psql and postgresql-setup in the commands that the pages show, and of ours that argparse adds.
+# Options of tar, pg_restore and others in the commands that the pages show, and of ours that argparse adds.
 FOREIGN = {
     "--name",  # stands for any
     "--wildcards", "--list", "--exit-on-error", "--no-owner", "--no-privileges", "--use-list", "--host",
