@@ -80,8 +80,9 @@ def test_only_the_default_directory_is_made(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_a_log_is_told(tmp_path: Path) -> None:
-    with pytest.raises(EngineBackupError, match="cannot open the log"):
+    with pytest.raises(EngineBackupError, match="cannot open the log") as caught:
         open_log(tmp_path)
+    assert caught.value.hint == "run as root, or name another place: --log=FILE"
 
 
 def test_a_full_disk_makes_the_log_quiet() -> None:

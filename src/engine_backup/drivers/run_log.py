@@ -12,6 +12,7 @@ from engine_backup.model.errors import EngineBackupError
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o750
+OTHER_LOG = "run as root, or name another place: --log=FILE"
 
 # Names out of archives may hold codes that a terminal obeys when the log is shown.
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127) if chr(code) not in "\t\n"}
@@ -91,7 +92,7 @@ def open_log(path: Path, default_directory: Path | None = None) -> RunLog:
         hint = f"create it, or choose another place with --log=: {path.parent}"
         raise EngineBackupError(f"the directory of the log {path} does not exist", hint) from error
     except OSError as error:
-        raise EngineBackupError(f"cannot open the log {path}: {error.strerror}", "see --log=") from error
+        raise EngineBackupError(f"cannot open the log {path}: {error.strerror}", OTHER_LOG) from error
     _protect(path, descriptor)
     return RunLog(path, descriptor)
 
@@ -110,6 +111,4 @@ def _protect(path: Path, descriptor: int) -> None:
         os.fchmod(descriptor, FILE_MODE)
     except OSError as error:
         os.close(descriptor)
-        raise EngineBackupError(
-            f"cannot make the log {path} private: {error.strerror}", "see --log="
-        ) from error
+        raise EngineBackupError(f"cannot make the log {path} private: {error.strerror}", OTHER_LOG) from error
