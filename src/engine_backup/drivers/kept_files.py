@@ -10,6 +10,7 @@ be made (another file system) a copy with the same attributes stands in.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -18,7 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine_backup.drivers.directory_walk import DirectoryWalk
+from engine_backup.drivers.file_placing import TEMPORARY_PREFIX
+from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.paths import DIRECTORIES_ABOVE
+
+NAMES = "names"
 
 
 @dataclass(frozen=True)
@@ -51,14 +56,35 @@ class KeptFiles:
         self._keep(name)
 
     def restore(self) -> None:
-        """Put everything back, the last change first; times of directories at the very end."""
-        for record in reversed(self._records):
-            self._restore(record)
-        for record in reversed(self._records):
-            if record.status is not None and stat.S_ISDIR(record.status.st_mode):
-                self._dress_directory(record.name, record.status)
-        self._records.clear()
+        """Put everything back, the last change first; times of directories at the very end.
+
+        What cannot be put back stays kept, to be tried again; all else is put back before
+        `EngineBackupError` tells of it.
+        """
+        left: dict[int, _Kept] = {}
+        errors: list[str] = []
+        for put_back in (self._restore, self._dress_directory):
+            for number in reversed(range(len(self._records))):
+                record = self._records[number]
+                try:
+                    put_back(record)
+                except (OSError, EngineBackupError) as error:
+                    left[number] = record
+                    errors.append(f"/{os.fsdecode(record.name)}: {getattr(error, 'strerror', error)}")
+        self._records = [record for _, record in sorted(left.items())]
+        if errors:
+            raise EngineBackupError(f"{len(left)} files and directories are not as before, first {errors[0]}")
         self._seen.clear()
+
+    def preserve(self, directory: Path) -> bool:
+        """Move what could not be put back to `directory`, with a list of the names; False when all was."""
+        kept = [record for record in self._records if record.kept]
+        if not kept:
+            return False
+        Path(os.fsdecode(self._directory)).rename(directory)
+        names = (b"%s\t/%s\n" % (_last(record.kept), record.name) for record in kept)
+        (directory / NAMES).write_bytes(b"".join(names))
+        return True
 
     def _keep(self, name: bytes) -> None:
         if name in self._seen:
@@ -75,7 +101,7 @@ class KeptFiles:
         status = os.stat(last, dir_fd=parent, follow_symlinks=False)
         if stat.S_ISDIR(status.st_mode):
             return _Kept(name, status)
-        kept = os.path.join(self._directory, b"%d" % len(self._records))
+        kept = os.path.join(self._directory, b"%d" % len(self._seen))
         try:
             os.link(last, kept, src_dir_fd=parent, follow_symlinks=False)
         except OSError:
@@ -97,18 +123,22 @@ class KeptFiles:
         last = _last(record.name)
         try:
             os.rename(record.kept, last, dst_dir_fd=parent)
-        except OSError:
-            place = b"/proc/self/fd/%d/%s" % (parent, last)
-            with suppress(FileNotFoundError):
-                os.unlink(place)
-            _copy(record.kept, place, os.lstat(record.kept))
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            passing = b"%s%d" % (TEMPORARY_PREFIX, os.getpid())
+            _copy(record.kept, b"/proc/self/fd/%d/%s" % (parent, passing), os.lstat(record.kept))
+            os.rename(passing, last, src_dir_fd=parent, dst_dir_fd=parent)
         # Renaming one of two names of the same file over the other does nothing: the file was not replaced.
         with suppress(FileNotFoundError):
             os.unlink(record.kept)
 
-    def _dress_directory(self, name: bytes, status: os.stat_result) -> None:
-        with self._walk.parent_of(name) as parent:
-            place = b"/proc/self/fd/%d/%s" % (parent, _last(name))
+    def _dress_directory(self, record: _Kept) -> None:
+        status = record.status
+        if status is None or not stat.S_ISDIR(status.st_mode):
+            return
+        with self._walk.parent_of(record.name) as parent:
+            place = b"/proc/self/fd/%d/%s" % (parent, _last(record.name))
             if (now := os.stat(place)).st_uid != status.st_uid or now.st_gid != status.st_gid:
                 os.chown(place, status.st_uid, status.st_gid)
             os.chmod(place, stat.S_IMODE(status.st_mode))

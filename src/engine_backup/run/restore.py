@@ -134,7 +134,7 @@ def _execute(plan: Plan, run: RestoreRun, unstoppable: ExitStack) -> None:
         unstoppable.enter_context(stopping.ignored())
         failures = run.undo.unwind()
         if failures:
-            raise _incomplete(error, failures) from error
+            raise _incomplete(error, [*failures, *_preserved(run)]) from error
         raise
     run.undo.forget()
     for action in run.at_the_end:
@@ -175,6 +175,12 @@ def _plan_again(told: Plan, run: RestoreRun) -> Plan:
     begin(replace(plan, warnings=news), run.request.surroundings, run.reporter)
     _ask(run.request, run.facts, run.reporter)
     return plan
+
+
+def _preserved(run: RestoreRun) -> list[str]:
+    """Keep the former files that undoing could not put back, and say where."""
+    place = run.staging.parent / f"kept-{run.started:%Y%m%d%H%M%S}"
+    return [f"the files themselves are in {place}"] if run.kept.preserve(place) else []
 
 
 def _incomplete(error: BaseException, failures: list[str]) -> IncompleteChangeError:

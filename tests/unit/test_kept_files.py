@@ -1,0 +1,82 @@
+"""What files were before a change comes back, or is at least not lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine_backup.drivers.kept_files import NAMES, KeptFiles
+from engine_backup.model.errors import EngineBackupError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    for name in ("first", "second", "third"):
+        (root / "etc" / name).write_text(f"former {name}")
+    return root
+
+
+@pytest.fixture
+def kept(root: Path, tmp_path: Path) -> KeptFiles:
+    found = KeptFiles(root, tmp_path / "kept")
+    for name in ("first", "second", "third", "new"):
+        found.before(f"etc/{name}".encode())
+        changed = root / "etc" / f".{name}"
+        changed.write_text(f"changed {name}")
+        changed.replace(root / "etc" / name)
+    return found
+
+
+def contents(root: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in (root / "etc").iterdir() if path.is_file()}
+
+
+def former(*names: str) -> dict[str, str]:
+    return {name: f"former {name}" for name in names}
+
+
+def test_all_comes_back(root, kept, tmp_path):
+    kept.restore()
+    kept.restore()
+    assert contents(root) == former("first", "second", "third")
+    assert not kept.preserve(tmp_path / "preserved")
+
+
+def block(root: Path) -> None:
+    """Put something in the way of one of them."""
+    (root / "etc/second").unlink()
+    (root / "etc/second/in the way").mkdir(parents=True)
+
+
+def test_one_that_cannot_come_back_is_in_the_way_of_no_other(root, kept):
+    block(root)
+    with pytest.raises(
+        EngineBackupError, match="are not as before, first /etc/second"
+    ):
+        kept.restore()
+    assert contents(root) == former("first", "third")
+
+
+def test_undoing_twice_loses_nothing(root, kept):
+    block(root)
+    for _ in range(2):
+        with pytest.raises(EngineBackupError, match="/etc/second"):
+            kept.restore()
+    assert contents(root) == former("first", "third")
+    (root / "etc/second/in the way").rmdir()
+    (root / "etc/second").rmdir()
+    kept.restore()
+    assert contents(root) == former("first", "second", "third")
+
+
+def test_what_cannot_come_back_is_preserved_with_its_name(root, kept, tmp_path):
+    block(root)
+    with pytest.raises(EngineBackupError):
+        kept.restore()
+    assert kept.preserve(tmp_path / "preserved")
+    number, name = (tmp_path / "preserved" / NAMES).read_text().rstrip("\n").split("\t")
+    assert name == "/etc/second"
+    assert (tmp_path / "preserved" / number).read_text() == "former second"
