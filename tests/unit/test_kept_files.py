@@ -53,9 +53,7 @@ def block(root: Path) -> None:
 
 def test_one_that_cannot_come_back_is_in_the_way_of_no_other(root, kept):
     block(root)
-    with pytest.raises(
-        EngineBackupError, match="are not as before, first /etc/second"
-    ):
+    with pytest.raises(EngineBackupError, match="are not as before, first /etc/second"):
         kept.restore()
     assert contents(root) == former("first", "third")
 
