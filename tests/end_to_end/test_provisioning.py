@@ -181,6 +181,14 @@ class TestWhatIsThere:
         assert result.status == 3, result.stderr
         assert [line for line in result.fatal if "roles that do not exist here: cfme_reader" in line]
 
+    def test_in_use_a_dry_run_says_that_it_would_end(self, restored: Machine):
+        before = databases_of(restored)
+        result = restored.engine_backup("restore", *HOSTED_ENGINE_CALL, "--dry-run")
+        assert result.status == 3
+        assert "a restore would make engine_" in result.fatal[0]
+        assert "put" not in result.stdout
+        assert databases_of(restored) == before
+
     def test_in_use_and_refused(self, restored: Machine):
         before = databases_of(restored)
         result = restored.engine_backup("restore", *HOSTED_ENGINE_CALL, "--on-existing=refuse")
@@ -441,3 +449,30 @@ def test_an_administrator_over_the_network(gone: Gone, tmp_path: Path):
             f"--provision-admin-passfile={tmp_path}/admin",
         ).check()
         check_restored(gone)
+
+
+def test_forged_privileges_in_the_manifest_are_refused_before_anything_is_touched(
+    machine: Machine, gone: Gone
+):
+    import json
+    import tarfile
+
+    from engine_backup.drivers.archive_writer import ArchiveWriter
+
+    with tarfile.open(machine.archive) as opened:
+        found = {m.name[2:]: opened.extractfile(m).read() for m in opened if m.isfile()}
+    manifest = json.loads(found["manifest.json"])
+    row = next(m for m in manifest["members"] if m["name"] == "db/engine_backup.db")
+    row["privileges"]["settings"] = [{"name": "session_preload_libraries", "value": "/tmp/x.so"}]
+    found["manifest.json"] = json.dumps(manifest).encode()
+    with machine.archive.open("wb") as file:
+        writer = ArchiveWriter(file, "", machine.directory, 0)
+        writer.add_directory("db")
+        for name, data in found.items():
+            if name != "sha256sum":
+                writer.add_bytes(name, data)
+        writer.finish()
+    before = fingerprint_tree(machine.root)
+    result = machine.engine_backup("restore", *HOSTED_ENGINE_CALL)
+    assert result.status == 6, result.stderr
+    assert fingerprint_tree(machine.root) == before

@@ -50,6 +50,11 @@ def on_disk_of_few_files(mount_point: Path, files: int, report: Path) -> list[st
     return _limited(f"size=64m,nr_inodes={files}", mount_point, report)
 
 
+def on_read_only_disk(mount_point: Path, report: Path) -> list[str]:
+    """Like `on_small_disk`, but the disk is empty and stays so."""
+    return _limited("ro", mount_point, report)
+
+
 def _limited(limit: str, mount_point: Path, report: Path) -> list[str]:
     script = ["sh", "-c", SCRIPT, "small_disk", limit, str(mount_point), str(report)]
     return [*_unshare(), *script]

@@ -52,7 +52,7 @@ class LocalCluster:
         lines = _pid_file(self.data)
         pid = _number(lines[_PID])
         if not pid or not _is_server(pid, self.data):
-            return ClusterFacts(self.data, *owner, major=_major(self.data))
+            return ClusterFacts(self.data, *owner, major=_major(self.data), obstacle=_obstacle(self.data))
         port = _number(lines[_PORT])
         return ClusterFacts(
             self.data,
@@ -90,9 +90,9 @@ class LocalCluster:
     def remove(self, before: ClusterFacts) -> None:
         """Undo `initialise`, given what `observe` said before; directories that it made go too.
 
-        Raises `EngineBackupError` when there was a cluster already, or when its server runs.
+        Raises `EngineBackupError` when there was something already, or when its server runs.
         """
-        if before.initialised or self.observe().running:
+        if before.initialised or before.obstacle or self.observe().running:
             raise EngineBackupError(
                 f"the cluster in {self.data} is in use and stays", f"stop it: systemctl stop {self.service}"
             )
@@ -255,6 +255,19 @@ def _major(data: Path) -> int:
         return _number((data / "PG_VERSION").read_text("ascii").partition(".")[0])
     except (OSError, UnicodeDecodeError):
         return 0
+
+
+def _obstacle(data: Path) -> str:
+    """Say what keeps initdb from making a cluster here."""
+    try:
+        there = next(place for place in (data, *data.parents) if place.exists())
+        if os.statvfs(there).f_flag & os.ST_RDONLY:
+            return f"{data} is on a file system that is read-only"
+        if not _major(data) and data.exists() and any(data.iterdir()):
+            return f"{data} holds no PostgreSQL cluster, but is not empty"
+    except OSError as error:
+        return f"cannot look into {data}: {error.strerror}"
+    return ""
 
 
 def _pid_file(data: Path) -> list[str]:

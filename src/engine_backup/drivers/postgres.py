@@ -189,6 +189,12 @@ def observe(connection: Connection) -> DatabaseState:
                 " JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public'",
             )
         ),
+        sessions=value(
+            connection,
+            "SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity"
+            " WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid()"
+            " AND usesysid IS NOT NULL",
+        ),
     )
 
 

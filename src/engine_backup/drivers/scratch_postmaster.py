@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engine_backup.drivers.process import Command, Running, serving
 from engine_backup.drivers.scratch_cluster import Cluster
+from engine_backup.model.errors import EngineBackupError
 
 LOOPBACK = "127.0.0.1"
+FIRST_PORT, PORTS = 20_000, 12_000
+PORT_ATTEMPTS = 100
 # What a server that dies with its data does not need, and what makes its answers the same everywhere.
 SETTINGS: Mapping[str, str] = {
     "fsync": "off",
@@ -43,10 +47,17 @@ def served(command: Command) -> Iterator[Running]:
 
 
 def free_port() -> int:
-    """Return a loopback port that is free now; before it is used, another program may take it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that is free now; before it is used, another program may take it.
+
+    Chosen by chance from those that the kernel does not hand out by itself (ip(7),
+    ip_local_port_range), so that a port which is to be used again later stays free meanwhile.
+    """
+    for _ in range(PORT_ATTEMPTS):
+        port = FIRST_PORT + secrets.randbelow(PORTS)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return port
+    raise EngineBackupError(f"no free port from {FIRST_PORT} on", "end programs that listen there")
 
 
 def _dying_with_us() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from engine_backup.model.components import Component
 from engine_backup.model.errors import Problem
 from engine_backup.model.preflight import CertificateFact, PreflightFacts
 from engine_backup.model.secret import Secret
-from engine_backup.model.server import ClusterFacts, ServerState, SettingElsewhere
+from engine_backup.model.server import ClusterFacts, ClusterPrivileges, ServerState, SettingElsewhere
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class DatabaseState:
     """What is in a database, and what the role that looked may do there.
 
     `server_version` as PostgreSQL's number (150018), `size` in bytes, `objects`
-    the number of objects that belong to no system schema and no extension.
+    the number of objects that belong to no system schema and no extension,
+    `sessions` those of others.
     """
 
     server_version: int
@@ -59,6 +60,7 @@ class DatabaseState:
     creatable_extensions: frozenset[str]
     roles: frozenset[str]
     functions: frozenset[str]
+    sessions: int = 0
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,8 @@ class DumpFacts:
 
     `foreign_grants`: some grants were made by others than the owner.
     `programs_major` is the major version of the pg_dump that wrote it (0: not told).
-    `unpacked_size` in bytes, None when only unpacking would tell.
+    `unpacked_size` in bytes, None when only unpacking would tell. `privileges` are what dumps do
+    not hold, as the manifest tells them.
     """
 
     member: DumpMember
@@ -145,6 +148,7 @@ class DumpFacts:
     foreign_grants: bool = False
     programs_major: int = 0
     unpacked_size: int | None = None
+    privileges: ClusterPrivileges | None = None
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,7 @@ class RestoreFacts:
     """Everything that was looked at before a restore is planned.
 
     `servers` by component name, for components whose database may have to be made.
+    `program_problems`, by component too: PostgreSQL's programs here do not fit dump and server.
     `locales` are this machine's. `preflight` is what surrounds a restore.
     `place_problems` are targets of files that cannot be written.
     `existing_files` are conf files of this machine that credentials could be rewritten in.
@@ -216,6 +221,7 @@ class RestoreFacts:
     archive: ArchiveFacts
     targets: tuple[TargetDatabase, ...]
     servers: Mapping[str, ServerFacts] = field(default_factory=dict)
+    program_problems: Mapping[str, Problem] = field(default_factory=dict)
     locales: frozenset[str] = frozenset()
     preflight: PreflightFacts = field(default_factory=PreflightFacts)
     place_problems: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine_backup.model.components import Component
 from engine_backup.model.facts import Credentials
 from engine_backup.model.secret import Secret
-from engine_backup.model.server import ClusterFacts
+from engine_backup.model.server import ClusterFacts, ClusterPrivileges
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,7 @@ class RestorePrivileges:
     component: Component
     database: str
     owner: str
+    privileges: ClusterPrivileges
 
     def __str__(self) -> str:
         return f"restore privileges on, and settings of, the {self.component.label} database"

@@ -38,7 +38,8 @@ class ClusterFacts:
 
     `major` is what PG_VERSION says, 0 when not initialised. `owner` is the OS account that owns
     the data directory, or would. `port`, `socket_directory` and `pid` (0 when not running) come
-    from postmaster.pid; `ready`: the server says that it takes connections.
+    from postmaster.pid; `ready`: the server says that it takes connections. `obstacle` says why
+    the data directory cannot be initialised, "" when nothing is known to be in the way.
     """
 
     data: Path
@@ -50,6 +51,7 @@ class ClusterFacts:
     port: int = 0
     socket_directory: Path | None = None
     ready: bool = False
+    obstacle: str = ""
 
     @property
     def initialised(self) -> bool:

@@ -47,7 +47,7 @@ def problems(
     if remote:
         return remote
     if target.error is not None:
-        return [target.error]
+        return [_explained(target.error, target, facts)]
     if target.state is None:
         return []
     dump = facts.archive.dumps[component.name]
@@ -77,6 +77,42 @@ def archived_host(target: TargetDatabase, facts: RestoreFacts, request: RestoreR
             f" else name another with {option_name('change', target.component)}",
         )
     ]
+
+
+def warnings(target: TargetDatabase, facts: RestoreFacts) -> list[str]:
+    """Return what does not keep a dump from being loaded."""
+    server, credentials = facts.servers.get(target.component.name), target.credentials
+    if credentials is None:
+        return []
+    if target.state is not None:
+        sessions = target.state.sessions
+    elif server and server.state and credentials.database in server.state.databases:
+        sessions = server.state.databases[credentials.database].sessions
+    else:
+        sessions = 0
+    return (
+        [f"database '{credentials.database}' is in use: other sessions in it: {sessions}"] if sessions else []
+    )
+
+
+def _explained(error: Problem, target: TargetDatabase, facts: RestoreFacts) -> Problem:
+    """Add what the administrator of this machine's own server knows and a log-in that fails is not told."""
+    server, credentials = facts.servers.get(target.component.name), target.credentials
+    if server is None or server.cluster is None or server.state is None or credentials is None:
+        return error
+    if server.cluster.port != credentials.port:
+        return error
+    name, role = _identifier(credentials.user), server.state.roles.get(credentials.user)
+    if role is None:
+        hint = f"CREATE ROLE {name} LOGIN PASSWORD …, or {option_name('provision', target.component)}"
+        return Problem(f"{error.message}; there is no role '{credentials.user}'", hint)
+    if not role.can_login:
+        hint = f"as administrator: ALTER ROLE {name} LOGIN"
+        return Problem(f"{error.message}; role '{credentials.user}' may not log in", hint)
+    if credentials.database not in server.state.databases:
+        hint = f"CREATE DATABASE …, or {option_name('provision', target.component)}"
+        return Problem(f"{error.message}; there is no database '{credentials.database}'", hint)
+    return error
 
 
 def _state_problems(target: TargetDatabase, state: DatabaseState) -> list[Problem]:

@@ -32,6 +32,7 @@ from engine_backup.model.provisioning_steps import (
     StartServer,
 )
 from engine_backup.model.requests import RestoreRequest
+from engine_backup.model.server import ClusterFacts
 from engine_backup.plan import server_checks
 from engine_backup.plan.access_rules import method_for, with_access, with_socket_access
 from engine_backup.plan.database_checks import archived_host, is_local
@@ -44,7 +45,8 @@ class Provisioning:
     """What making databases adds to a plan.
 
     `gate` comes before databases can be looked at at all. `loads` are the log-ins
-    to load with, by component name, where they differ from the final ones.
+    to load with, by component name, where they differ from the final ones. `ends`: nothing comes
+    after `before`, for this reason.
     """
 
     names: frozenset[str] = frozenset()
@@ -54,6 +56,7 @@ class Provisioning:
     after: tuple[object, ...] = ()
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
+    ends: Problem | None = None
 
 
 def is_asked_for(target: TargetDatabase, request: RestoreRequest) -> bool:
@@ -115,16 +118,25 @@ def _problems(target: TargetDatabase, request: RestoreRequest, facts: RestoreFac
         return [Problem(message, hint), *remote]
     if remote:
         return remote
-    server = _server(target, facts)
-    if server.error is not None:
-        return [server.error]
-    if server.cluster and server.cluster.running and server.cluster.port not in (0, credentials.port):
-        message = (
-            f"PostgreSQL of this machine listens on port {server.cluster.port}, not on {credentials.port}"
-        )
-        hint = f"give the right one with {option_name('port', target.component)}"
-        return [Problem(message, hint)]
-    return server_checks.problems(target, server, facts.archive.dumps[target.component.name], request)
+    server, name = _server(target, facts), target.component.name
+    obstacle = server.error or _cluster_problem(server.cluster, credentials.port, target.component)
+    if obstacle is not None:
+        return [obstacle]
+    found = server_checks.problems(target, server, facts.archive.dumps[name], request)
+    return [*found, facts.program_problems[name]] if name in facts.program_problems else found
+
+
+def _cluster_problem(cluster: ClusterFacts | None, port: int, component: Component) -> Problem | None:
+    """Return why this machine's own server cannot be the one that is meant."""
+    if cluster is None:
+        return None
+    if cluster.obstacle and not cluster.initialised:
+        hint = "initdb takes a writable directory that is empty or not there: see to it, and start again"
+        return Problem(f"cannot initialise PostgreSQL: {cluster.obstacle}", hint)
+    if cluster.running and cluster.port not in (0, port):
+        hint = f"give the right one with {option_name('port', component)}"
+        return Problem(f"PostgreSQL of this machine listens on port {cluster.port}, not on {port}", hint)
+    return None
 
 
 def _gate(chosen: list[TargetDatabase], facts: RestoreFacts) -> tuple[object, ...]:
@@ -158,7 +170,12 @@ def _alternatives(names: frozenset[str], occupied: list[TargetDatabase], when: d
         for t in occupied
         if t.credentials
     )
-    return Provisioning(names, before=(LeaveAlternatives(databases),))
+    first, _, name = databases[0]
+    ends = Problem(
+        f"Database '{databases[0][1].database}' is not empty: a restore would make {name} beside it, and end",
+        f"run engine-cleanup, or use --on-existing=replace ({first.label} database)",
+    )
+    return Provisioning(names, before=(LeaveAlternatives(databases),), ends=ends)
 
 
 def _steps(
@@ -291,9 +308,11 @@ def _privileges(
     if request.permissions is False:
         return []
     steps: list[object] = []
-    if facts.archive.dumps[target.component.name].foreign_grants:
+    dump = facts.archive.dumps[target.component.name]
+    if dump.foreign_grants:
         steps.append(LoadGrants(target.component, load.database, load.user))
-    steps.append(RestorePrivileges(target.component, load.database, load.user))
+    if dump.privileges is not None:
+        steps.append(RestorePrivileges(target.component, load.database, load.user, dump.privileges))
     return steps
 
 

@@ -99,7 +99,9 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
     loads = LoadRules(request, facts, made)
     return Plan(
         gate=made.gate,
-        steps=(
+        steps=made.before
+        if made.ends
+        else (
             *((StageFiles(selection.restore),) if selection.restore else ()),
             *_stopping(facts),
             *made.before,
@@ -228,6 +230,8 @@ def _warnings(facts: RestoreFacts, selection: Selection, components: tuple[Compo
                 f"A {component.label} dump was found inside the backup. The product has no {component.label}"
                 f" any more; it is restored only with --scope={component.scope}"
             )
+    for target in facts.targets:
+        warnings += database_checks.warnings(target, facts)
     if {"cinderlib", "managedblock"} <= set(archive.dumps):
         warnings.append("both Cinderlib and Managed Block dumps found in the backup file")
     return warnings
@@ -260,6 +264,8 @@ def _problems(
     if not components:
         problems.append(_nothing(request))
     problems += made.problems
+    if made.ends and request.surroundings.dry_run:
+        problems.append(made.ends)
     for target in facts.targets:
         if target.component.name not in made.names:
             problems += database_checks.problems(target, facts, request, _with_permissions(request, made))

@@ -102,6 +102,7 @@ def _custom(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]
         foreign_grants=has_foreign_grants(grants),
         programs_major=_major(contents.header.pg_dump_version),
         unpacked_size=_raw_size(archive, member),
+        privileges=_privileges(archive, member),
     )
 
 
@@ -133,9 +134,9 @@ def grant_statements(
     return privilege_statements(_statements_with_grants(archive, dump.member, newest), owner)
 
 
-def archived_privileges(archive: Archive, dump: DumpFacts) -> ClusterPrivileges | None:
+def _privileges(archive: Archive, member: DumpMember) -> ClusterPrivileges | None:
     """Return what the manifest says of a database's privileges and settings; None where it says nothing."""
-    row = _manifest_row(archive, dump.member)
+    row = _manifest_row(archive, member)
     found = row.get("privileges") if row else None
     return None if found is None else privileges_document.from_json(found)
 
@@ -157,7 +158,12 @@ def _plain(archive: Archive, member: DumpMember) -> DumpFacts:
                 extensions += load_rules.extensions_of(statement)
                 if not decision.load:
                     left_out.append(f"line {item.line_number}: {decision.reason}")
-    return DumpFacts(member, left_out=tuple(left_out), extensions=tuple(dict.fromkeys(extensions)))
+    return DumpFacts(
+        member,
+        left_out=tuple(left_out),
+        extensions=tuple(dict.fromkeys(extensions)),
+        privileges=_privileges(archive, member),
+    )
 
 
 def _raw_size(archive: Archive, member: DumpMember) -> int | None:

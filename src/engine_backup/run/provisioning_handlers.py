@@ -34,7 +34,7 @@ from engine_backup.model.provisioning_steps import (
 from engine_backup.model.secret import Secret
 from engine_backup.model.server import RoleBefore
 from engine_backup.plan.access_rules import with_administrator_access
-from engine_backup.run.archive_facts import archived_privileges, grant_statements
+from engine_backup.run.archive_facts import grant_statements
 from engine_backup.run.preflight_facts import STAGING_DIRECTORY
 from engine_backup.run.servers import Server
 
@@ -237,11 +237,8 @@ def load_grants(step: LoadGrants, run: RestoreRun) -> None:
 
 def restore_privileges(step: RestorePrivileges, run: RestoreRun) -> None:
     """Give a database what the manifest says of its privileges and settings."""
-    privileges = archived_privileges(run.archive, run.facts.archive.dumps[step.component.name])
-    if privileges is None:
-        return
     with closing(_server(step.component, run).connect(step.database)) as administrator:
-        for line in cluster_privileges.apply(administrator, privileges, step.owner, run.created_roles):
+        for line in cluster_privileges.apply(administrator, step.privileges, step.owner, run.created_roles):
             run.reporter.note(f"{step.component.label} database: {line}")
 
 

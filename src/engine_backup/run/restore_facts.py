@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from engine_backup.model.facts import (
     DumpFacts,
     HostFacts,
     RestoreFacts,
+    ServerFacts,
     TargetDatabase,
 )
 from engine_backup.model.presets import CUSTOM
@@ -58,8 +60,10 @@ def observe(
     ]
     local = [t for t in targets if t.credentials and is_local(t.credentials.host, machine)]
     servers = servers_of(asked, request, machine)
+    seen = observe_servers(servers, asked, root)
     facts = RestoreFacts(
-        servers=observe_servers(servers, asked, root),
+        servers=seen,
+        program_problems=_program_problems(seen, archive, programs),
         locales=frozenset(LocalCluster(root).locales()) if servers else frozenset(),
         host=machine,
         archive=archive,
@@ -116,6 +120,27 @@ def programs_for(dump: DumpFacts, server: int, programs: tuple[Programs, ...]) -
             f"install the PostgreSQL {server_major} client, or load into PostgreSQL {chosen.major}",
         )
     return chosen
+
+
+def _program_problems(
+    servers: Mapping[str, ServerFacts], archive: ArchiveFacts, programs: tuple[Programs, ...]
+) -> dict[str, Problem]:
+    """Look for programs that load each dump into its server, as far as the server's version is known."""
+    problems = {}
+    for name, server in servers.items():
+        version = _version(server)
+        try:
+            if version:
+                programs_for(archive.dumps[name], version, programs)
+        except EngineBackupError as error:
+            problems[name] = Problem(error.message, error.hint)
+    return problems
+
+
+def _version(server: ServerFacts) -> int:
+    if server.state is not None:
+        return server.state.version
+    return server.cluster.major * 10000 if server.cluster else 0
 
 
 def _looked_at(
