@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -19,9 +22,22 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture(params=["same", "another"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A directory on the file system of the root, or on another."""
+    if request.param == "same":
+        yield tmp_path
+        return
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK) or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no other file system")
+    with TemporaryDirectory(dir=memory) as directory:
+        yield Path(directory)
+
+
 @pytest.fixture
-def kept(root: Path, tmp_path: Path) -> KeptFiles:
-    found = KeptFiles(root, tmp_path / "kept")
+def kept(root: Path, place: Path) -> KeptFiles:
+    found = KeptFiles(root, place / "kept")
     for name in ("first", "second", "third", "new"):
         found.before(f"etc/{name}".encode())
         changed = root / "etc" / f".{name}"
@@ -38,11 +54,11 @@ def former(*names: str) -> dict[str, str]:
     return {name: f"former {name}" for name in names}
 
 
-def test_all_comes_back(root, kept, tmp_path):
+def test_all_comes_back(root, kept, place):
     kept.restore()
     kept.restore()
     assert contents(root) == former("first", "second", "third")
-    assert not kept.preserve(tmp_path / "preserved")
+    assert not kept.preserve(place / "preserved")
 
 
 def block(root: Path) -> None:
@@ -70,11 +86,11 @@ def test_undoing_twice_loses_nothing(root, kept):
     assert contents(root) == former("first", "second", "third")
 
 
-def test_what_cannot_come_back_is_preserved_with_its_name(root, kept, tmp_path):
+def test_what_cannot_come_back_is_preserved_with_its_name(root, kept, place):
     block(root)
     with pytest.raises(EngineBackupError):
         kept.restore()
-    assert kept.preserve(tmp_path / "preserved")
-    number, name = (tmp_path / "preserved" / NAMES).read_text().rstrip("\n").split("\t")
+    assert kept.preserve(place / "preserved")
+    number, name = (place / "preserved" / NAMES).read_text().rstrip("\n").split("\t")
     assert name == "/etc/second"
-    assert (tmp_path / "preserved" / number).read_text() == "former second"
+    assert (place / "preserved" / number).read_text() == "former second"
