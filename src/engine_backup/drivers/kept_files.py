@@ -127,8 +127,12 @@ class KeptFiles:
             if error.errno != errno.EXDEV:
                 raise
             passing = b"%s%d" % (TEMPORARY_PREFIX, os.getpid())
-            _copy(record.kept, b"/proc/self/fd/%d/%s" % (parent, passing), os.lstat(record.kept))
-            os.rename(passing, last, src_dir_fd=parent, dst_dir_fd=parent)
+            try:
+                _copy(record.kept, b"/proc/self/fd/%d/%s" % (parent, passing), os.lstat(record.kept))
+                os.rename(passing, last, src_dir_fd=parent, dst_dir_fd=parent)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(passing, dir_fd=parent)
         # Renaming one of two names of the same file over the other does nothing: the file was not replaced.
         with suppress(FileNotFoundError):
             os.unlink(record.kept)
