@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_backup.drivers import host, processes
+from engine_backup.drivers import branding, host, processes
 from engine_backup.drivers.config_files import Configuration, Setting
 from engine_backup.drivers.otopi_answers import Answers
 
@@ -187,10 +187,10 @@ def brand(root: Path, name: str, text: str, file: str = "branding-external-resou
 
 def test_the_last_brand_gives_the_address_of_help(tmp_path: Path) -> None:
     key = "obrand.common.enginebackup.help_url"
-    assert host.help_url(tmp_path) == ""
+    assert branding.help_url(tmp_path) == ""
     brand(tmp_path, "00-ovirt.brand", f"{key} = https\\://ovirt.example/\n", "external_resources.properties")
-    assert host.help_url(tmp_path) == "https://ovirt.example/"
+    assert branding.help_url(tmp_path) == "https://ovirt.example/"
     brand(tmp_path, "50-rhv.brand", f"{key}=https://rhv.example/")
     brand(tmp_path, "60-broken.brand", f"{key}=\\uXXXX")
     brand(tmp_path, "70-silent.brand", "other=1\n")
-    assert host.help_url(tmp_path) == "https://rhv.example/"
+    assert branding.help_url(tmp_path) == "https://rhv.example/"

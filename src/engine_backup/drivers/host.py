@@ -11,7 +11,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from engine_backup.drivers import java_properties, process, processes
+from engine_backup.drivers import process, processes
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.otopi_answers import Answers
 from engine_backup.drivers.process import SYSTEM_PATH, Command
@@ -31,10 +31,6 @@ _ENGINE_SERVICE = b"ovirt-engine.py"
 
 _HOSTED_ENGINE_KEY = "OVESETUP_CONFIG/continueSetupOnHEVM"
 _HOSTED_ENGINE_PREFIX = "OVEHOSTED_"
-
-_BRANDS = "etc/ovirt-engine/branding"
-_BRAND_FILES = ("branding-external-resources.properties", "external_resources.properties")
-_HELP_URL_KEY = "obrand.common.enginebackup.help_url"
 
 
 def os_version(root: Path) -> str:
@@ -123,20 +119,6 @@ def engine_running(configuration: Configuration, root: Path) -> bool:
     return any(argument.endswith(_ENGINE_SERVICE) for argument in processes.command_line(Path("/proc", text)))
 
 
-def help_url(root: Path) -> str:
-    """Return the address of help that a brand gives, or an empty text (reference 10.7).
-
-    Of several brands the last in sorted order wins. A file that cannot be read
-    or understood is passed over: help must always appear.
-    """
-    for path in sorted((root / _BRANDS).glob("*"), reverse=True):
-        for name in _BRAND_FILES:
-            url = _property(path / name, _HELP_URL_KEY)
-            if url:
-                return url
-    return ""
-
-
 def _is_system(root: Path) -> bool:
     return os.path.realpath(root) == "/"
 
@@ -171,10 +153,3 @@ def _package_version(program: str, package: str, root: Path) -> str:
     except EngineBackupError:
         return ""
     return version if _VERSION.fullmatch(version) else ""
-
-
-def _property(path: Path, key: str) -> str:
-    try:
-        return java_properties.parse(_text(path) or "", str(path)).get(key, "").strip()
-    except EngineBackupError:
-        return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine_backup.drivers.host import help_url
+from engine_backup.drivers.branding import help_url
 
 
 def help_address(root: Path) -> str:
