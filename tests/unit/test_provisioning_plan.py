@@ -293,6 +293,17 @@ def test_grafanas_role_gets_its_own_password_and_reads():
     assert "grafana" in next(s for s in made.after if isinstance(s, AllowAccess)).text
 
 
+def test_one_role_and_one_renaming_by_whatever_name_of_this_machine():
+    dwh, keycloak = BY_NAME["dwh"], BY_NAME["keycloak"]
+    targets = [
+        target(dwh, credentials=replace(login(dwh, "127.0.0.1"), user="shared")),
+        target(keycloak, credentials=replace(login(keycloak, "::1"), user="shared")),
+    ]
+    made = plan_provisioning(request(provision_all=True), facts(targets), WHEN)
+    assert kinds(made.before).count(ProvisionRole) == 1
+    assert kinds(made.after).count(RenameDatabases) == 1
+
+
 def test_passing_names_are_let_in_for_the_load_only():
     made = plan_provisioning(request(provision_all=True), facts([target(c) for c in PARTS]), WHEN)
     first = next(s for s in made.before if isinstance(s, AllowAccess))

@@ -35,6 +35,7 @@ from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.server import ClusterFacts
 from engine_backup.plan import server_checks
 from engine_backup.plan.access_rules import method_for, with_access, with_socket_access
+from engine_backup.plan.clashes import server_of
 from engine_backup.plan.database_checks import archived_host, is_local
 from engine_backup.plan.database_names import replaced_name, temporary_name, timestamped_name
 from engine_backup.plan.server_settings import Conditions, edited
@@ -222,12 +223,12 @@ def _load_login(target: TargetDatabase, facts: RestoreFacts, when: datetime) -> 
 
 
 def _roles(chosen: list[TargetDatabase], facts: RestoreFacts) -> list[ProvisionRole]:
-    steps: dict[tuple[str, int, str], ProvisionRole] = {}
+    steps: dict[tuple[object, str], ProvisionRole] = {}
     for target in chosen:
         state, login = _server(target, facts).state, target.credentials
         if state is not None and login is not None:
             step = ProvisionRole(target.component, login.user, login.password, login.user in state.roles)
-            steps.setdefault((login.host, login.port, login.user), step)
+            steps.setdefault((server_of(login, facts.host), login.user), step)
     return list(steps.values())
 
 
@@ -319,13 +320,13 @@ def _privileges(
 def _renames(
     chosen: list[TargetDatabase], loads: dict[str, Credentials], facts: RestoreFacts, when: datetime
 ) -> list[RenameDatabases]:
-    pairs: dict[str, list[tuple[str, str]]] = {}
-    first: dict[str, Component] = {}
+    pairs: dict[object, list[tuple[str, str]]] = {}
+    first: dict[object, Component] = {}
     for target in chosen:
         load, final = loads[target.component.name], target.credentials
         if final is None or load.database == final.database:
             continue
-        place = f"{final.host}:{final.port}"
+        place = server_of(final, facts.host)
         here = pairs.setdefault(place, [])
         first.setdefault(place, target.component)
         state = _server(target, facts).state

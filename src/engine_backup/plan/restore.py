@@ -38,7 +38,7 @@ from engine_backup.model.steps import (
     StageFiles,
     StopServices,
 )
-from engine_backup.plan import database_checks, preflight
+from engine_backup.plan import clashes, database_checks, preflight
 from engine_backup.plan.compatibility import accepts
 from engine_backup.plan.file_selection import Selection, select
 from engine_backup.plan.provisioning import Provisioning, plan_provisioning
@@ -269,6 +269,7 @@ def _problems(
     for target in facts.targets:
         if target.component.name not in made.names:
             problems += database_checks.problems(target, facts, request, _with_permissions(request, made))
+    problems += clashes.problems(facts.targets, facts.host)
     if (
         request.permissions is None
         and not made.names
