@@ -143,6 +143,16 @@ def test_a_new_cluster_can_be_removed_and_no_other(root):
     assert found.observe() == empty
 
 
+def test_what_was_there_before_is_not_removed(root):
+    found = LocalCluster(root)
+    (found.data / "base").mkdir()
+    before = found.observe()
+    assert "holds no PostgreSQL cluster, but is not empty" in before.obstacle
+    with pytest.raises(EngineBackupError, match="nothing is removed"):
+        found.remove(before)
+    assert (found.data / "base").is_dir()
+
+
 @AS_ROOT
 def test_directories_that_were_made_go_with_the_cluster(root, monkeypatch):
     assert USER is not None

@@ -23,7 +23,7 @@ DATA = "var/lib/pgsql/data"
 
 @contextmanager
 def clean_machine(port: int) -> Iterator[Machine]:
-    """Give a clean machine whose PostgreSQL, once initialised, listens on `port`; it is stopped afterwards."""
+    """Give a clean machine whose PostgreSQL, once initialised, listens on `port`; stopped afterwards."""
     user = server_account()
     with ExitStack() as stack:
         home = stack.enter_context(private_directory(None, user))

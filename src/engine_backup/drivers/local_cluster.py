@@ -92,7 +92,9 @@ class LocalCluster:
 
         Raises `EngineBackupError` when there was something already, or when its server runs.
         """
-        if before.initialised or before.obstacle or self.observe().running:
+        if before.obstacle:
+            raise EngineBackupError(f"nothing is removed: {before.obstacle}", f"look into {self.data}")
+        if before.initialised or self.observe().running:
             raise EngineBackupError(
                 f"the cluster in {self.data} is in use and stays", f"stop it: systemctl stop {self.service}"
             )

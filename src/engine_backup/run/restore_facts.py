@@ -106,7 +106,7 @@ def server_version(component: Component, facts: RestoreFacts) -> int:
 
 
 def programs_for(dump: DumpFacts, server: int, programs: tuple[Programs, ...]) -> Programs:
-    """Return the programs that read a dump and speak to its target's server.
+    """Return the programs that read a custom dump and speak to its target's server.
 
     pg_restore reads dumps of older majors, and says only what its own major
     knows: since 17 it sets `transaction_timeout`, which older servers refuse.
@@ -114,12 +114,18 @@ def programs_for(dump: DumpFacts, server: int, programs: tuple[Programs, ...]) -
     """
     server_major = server // 10000
     chosen = postgres_programs.for_restore(max(dump.programs_major, server_major), programs)
-    if dump.member.dump_format == CUSTOM and chosen.major >= SETS_TRANSACTION_TIMEOUT > server_major:
+    if chosen.major >= SETS_TRANSACTION_TIMEOUT > server_major:
         raise EngineBackupError(
             f"pg_restore {chosen.major} cannot load into a server of version {server_major}",
             f"install the PostgreSQL {server_major} client, or load into PostgreSQL {chosen.major}",
         )
     return chosen
+
+
+def _check_programs(dump: DumpFacts, server: int, programs: tuple[Programs, ...]) -> None:
+    """Raise `EngineBackupError` when no programs fit; plain dumps are loaded without any."""
+    if dump.member.dump_format == CUSTOM:
+        programs_for(dump, server, programs)
 
 
 def _program_problems(
@@ -131,7 +137,7 @@ def _program_problems(
         version = _version(server)
         try:
             if version:
-                programs_for(archive.dumps[name], version, programs)
+                _check_programs(archive.dumps[name], version, programs)
         except EngineBackupError as error:
             problems[name] = Problem(error.message, error.hint)
     return problems
@@ -158,7 +164,7 @@ def _looked_at(
     try:
         with postgres.session(target.credentials) as connection:
             state = postgres.observe(connection)
-        programs_for(archive.dumps[target.component.name], state.server_version, programs)
+        _check_programs(archive.dumps[target.component.name], state.server_version, programs)
         return replace(target, state=state)
     except EngineBackupError as error:
         return replace(target, error=Problem(error.message, error.hint))
