@@ -333,6 +333,33 @@ class TestUndone:
         ]
         assert {name: (cluster.data / name).read_text() for name in files} == files
 
+    def test_databases_that_were_taken_over(self, machine: Machine, gone: Gone):
+        """Their owner, privileges and settings come back, and roles that were made are dropped."""
+        from tests.end_to_end.test_restore import _break_grafana
+
+        cluster = LocalCluster(machine.root)
+        cluster.initialise()
+        cluster.start()
+        query(machine, "CREATE ROLE somebody; CREATE ROLE ovirt_engine_history_grafana")
+        for login in gone.sample.credentials.values():
+            query(machine, f"CREATE DATABASE {login.database} OWNER somebody TEMPLATE template0")
+        query(machine, "GRANT CREATE ON DATABASE engine TO ovirt_engine_history_grafana")
+        query(machine, "ALTER DATABASE engine SET work_mem = '3MB'")
+        query(machine, "ALTER DATABASE engine SET log_statement = 'none'")
+        databases = (
+            "SELECT datname, pg_get_userbyid(datdba), a.grantee, a.privilege_type"
+            " FROM pg_database, LATERAL aclexplode(coalesce(datacl, acldefault('d', datdba))) a"
+            " ORDER BY 1, 3, 4"
+        )
+        settings = "SELECT setdatabase, setrole, setconfig FROM pg_db_role_setting ORDER BY 1, 2"
+        roles = "SELECT rolname, rolcanlogin FROM pg_roles ORDER BY 1"
+        before = [query(machine, statement) for statement in (databases, settings, roles)]
+        _break_grafana(type("Holder", (), {"machine": machine})())
+        result = machine.engine_backup("restore", *HOSTED_ENGINE_CALL)
+        assert result.status == 5, result.stderr
+        assert "All that was changed has been undone." in result.stdout
+        assert [query(machine, statement) for statement in (databases, settings, roles)] == before
+
     def test_when_the_server_does_not_start(self, machine: Machine):
         cluster = LocalCluster(machine.root)
         cluster.initialise()

@@ -25,6 +25,7 @@ from engine_backup.drivers.administration import (
 from engine_backup.drivers.postgres import rows, value
 from engine_backup.drivers.privileges_document import PRIVILEGES, from_json, to_json
 from engine_backup.drivers.roles import POWERFUL
+from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.server import ClusterPrivileges, DatabaseGrant, Membership, StoredSetting
 
 __all__ = ["apply", "from_json", "read", "to_json"]
@@ -71,6 +72,9 @@ _MEMBERSHIPS = f"""
 """
 _OPTIONS_SINCE_16 = ("m.inherit_option", "m.set_option")
 _OPTIONS_BEFORE = ("u.rolinherit", "true")  # the member itself decided
+
+# What the server gives by itself (PostgreSQL manual, 5.8).
+EVERYBODY = DatabaseGrant(None, ("CONNECT", "TEMPORARY"))
 
 # Anybody may set these for himself, and none of them is harmless in what an administrator sets.
 _NEVER_SET = frozenset({"role", "session_authorization", "local_preload_libraries"})
@@ -135,6 +139,24 @@ def apply(
     return tuple(applying.left_out)
 
 
+def reset(administrator: Connection, before: ClusterPrivileges, created: Collection[str] = ()) -> None:
+    """Make the database of the connection what `read` told, and of use to none of the roles in `created`.
+
+    For undoing: those roles are new, so nothing in the database was theirs before.
+    Raises `EngineBackupError`.
+    """
+    left_out: list[str] = []
+    name = checked_name(value(administrator, "SELECT pg_catalog.current_database()"))
+    applying = _Applying(administrator, name, _known_roles(administrator), frozenset(created), left_out)
+    roles = (before.owner, *created)
+    with explained("take back a database's privileges"), belonging_to(administrator, roles):
+        for role in created:
+            execute(administrator, "DROP OWNED BY {}", checked_name(role))
+        applying.take_back(read(administrator), before)
+    if left_out:
+        raise EngineBackupError(f"cannot give a database its former privileges back: {left_out[0]}")
+
+
 def _known_roles(administrator: Connection) -> dict[str, bool]:
     """Return the roles, and whether each is as good as a superuser or one of PostgreSQL's own."""
     query = f"SELECT r.rolname, r.rolname ~ '^pg_' OR {POWERFUL} FROM pg_catalog.pg_roles r"
@@ -175,6 +197,25 @@ class _Applying:
             if grant.grantee != owner:
                 for statement in self._grant_statements(grant):
                     self._try(statement, self._role_problem(grant.grantee))
+
+    def take_back(self, now: ClusterPrivileges, before: ClusterPrivileges) -> None:
+        """Change what is not as before: privileges of others than the owner, and settings in the database."""
+        grants, former = now.grants or (EVERYBODY,), before.grants or (EVERYBODY,)
+        for grant in grants:
+            if grant not in former and grant.grantee != before.owner:
+                grantee = sql.SQL("PUBLIC") if grant.grantee is None else checked_name(grant.grantee)
+                execute(self.administrator, "REVOKE ALL ON DATABASE {} FROM {}", self.database, grantee)
+        for grant in former:
+            if grant not in grants and grant.grantee != before.owner:
+                for statement in self._grant_statements(grant):
+                    self._try(statement, "")
+        for setting in now.settings:
+            if not setting.everywhere and setting not in before.settings:
+                reset = sql.SQL("{} RESET {}").format(self._whose(setting), sql.Identifier(setting.name))
+                execute(self.administrator, reset)
+        for setting in before.settings:
+            if not setting.everywhere and setting not in now.settings:
+                self.setting(setting)
 
     def _grant_statements(self, grant: DatabaseGrant) -> Iterator[sql.Composable]:
         grantee = sql.SQL("PUBLIC") if grant.grantee is None else checked_name(grant.grantee)

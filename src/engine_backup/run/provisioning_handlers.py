@@ -32,7 +32,7 @@ from engine_backup.model.provisioning_steps import (
     StartServer,
 )
 from engine_backup.model.secret import Secret
-from engine_backup.model.server import RoleBefore
+from engine_backup.model.server import ClusterPrivileges, RoleBefore
 from engine_backup.plan.access_rules import with_administrator_access
 from engine_backup.run.archive_facts import grant_statements
 from engine_backup.run.preflight_facts import STAGING_DIRECTORY
@@ -171,10 +171,11 @@ def provision_database(step: ProvisionDatabase, run: RestoreRun) -> None:
     run.reporter.say(f"- user '{step.owner}', database '{shown}'")
     with closing(server.connect()) as administrator:
         if step.exists:
-            former = provisioning.owner_of(administrator, step.name)
+            with closing(server.connect(step.name)) as connection:
+                before = cluster_privileges.read(connection)
             run.undo.add(
-                f"owner of database {step.name}",
-                lambda: _with(server, provisioning.set_owner, step.name, former),
+                f"owner and privileges of database {step.name}",
+                lambda: _give_back(server, step.name, before, run.created_roles),
             )
             provisioning.set_owner(administrator, step.name, step.owner)
         else:
@@ -184,6 +185,13 @@ def provision_database(step: ProvisionDatabase, run: RestoreRun) -> None:
             provisioning.create_database(administrator, step.name, step.owner)
     with closing(server.connect(step.name)) as administrator:
         provisioning.create_extensions(administrator, step.extensions)
+
+
+def _give_back(server: Server, database: str, before: ClusterPrivileges, created: set[str]) -> None:
+    """Make a database that was taken over somebody else's again; roles that are new can then be dropped."""
+    _with(server, provisioning.set_owner, database, before.owner)
+    with closing(server.connect(database)) as administrator:
+        cluster_privileges.reset(administrator, before, created)
 
 
 def create_extra_roles(step: CreateExtraRoles, run: RestoreRun) -> None:
