@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine_backup.drivers.plain_dump import LAST_LINE, split
@@ -171,6 +171,8 @@ WORDS = st.sampled_from(
 
 
 @settings(max_examples=1500, deadline=None)
+@example("GRANT SELECT ON TABLE t TO ", "( TO GRANT")
+@example("GRANT SELECT ON FUNCTION f", ") TO a (")
 @given(
     st.sampled_from(["", "GRANT SELECT ON TABLE t TO ", "SET SESSION AUTHORIZATION "]),
     st.lists(WORDS, max_size=12).map(" ".join) | st.lists(WORDS, max_size=12).map("".join),

@@ -187,7 +187,18 @@ def _is_strange(text: str, tokens: list[_Token], privilege: _Privilege) -> bool:
         any(token.kind not in allowed for token in tokens)
         or any(token.text == ";" for token in tokens[:-1])
         or any("\ud800" <= sign <= "\udfff" for sign in text)  # bytes that are no UTF-8
+        or not _is_balanced(tokens)
     )
+
+
+def _is_balanced(tokens: list[_Token]) -> bool:
+    """Whether each bracket is closed: psql, which may read the statement, ends none within brackets."""
+    depth = 0
+    for token in tokens:
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def _is_sound_session(privilege: _Privilege) -> bool:
