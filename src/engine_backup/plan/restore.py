@@ -277,7 +277,7 @@ def _problems(
     ):
         problems.append(PERMISSIONS_QUESTION)
     problems += [
-        Problem(text, "move it away, or leave files out of the scope") for text in facts.place_problems
+        Problem(text, "see to it, or leave files out of the scope") for text in facts.place_problems
     ]
     problems += _rewriting_problems(request, facts, selection)
     return tuple(problems)

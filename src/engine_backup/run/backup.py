@@ -15,12 +15,13 @@ from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import Component
 from engine_backup.model.errors import ExitStatus
 from engine_backup.model.facts import BackupFacts
+from engine_backup.model.options import BACKUP
 from engine_backup.model.requests import BackupRequest
 from engine_backup.model.steps import Plan
 from engine_backup.plan.backup import archive_packing, has_plain_dump, plan_backup
 from engine_backup.run import backup_facts, backup_steps, stopping
 from engine_backup.run.events import Events
-from engine_backup.run.hook_paths import added_backup_paths
+from engine_backup.run.hook_paths import added_backup_paths, warn_of_later_hooks
 from engine_backup.run.output_file import OutputFile, output_file
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.showing_plans import begin
@@ -60,6 +61,7 @@ def back_up(request: BackupRequest, reporter: Reporter) -> ExitStatus:
     root = request.surroundings.root
     facts = backup_facts.observe(request, root / DEFAULT_DIRECTORY)
     hook_paths = added_backup_paths(request.surroundings, request.file, reporter)
+    warn_of_later_hooks(BACKUP, root, reporter)
     plan = plan_backup(request, facts, hook_paths)
     if not begin(plan, request.surroundings, reporter):
         return ExitStatus.SUCCESS

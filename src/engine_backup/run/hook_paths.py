@@ -5,13 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine_backup.drivers import hooks
-from engine_backup.model.options import BACKUP
+from engine_backup.model.options import BACKUP, RESTORE, VERIFY
 from engine_backup.model.paths import SAVED_PATHS
 from engine_backup.model.requests import Surroundings
 from engine_backup.run.reporting import Reporter
 
 # The stages at which stock's list of paths can be changed before it is used.
 STAGES = ("init", "defaults", "config")
+
+
+# What stock would run in each mode, and this version does not yet.
+LATER_STAGES = {
+    BACKUP: ("dobackup", "cleanup"),
+    RESTORE: ("init", "defaults", "config", "dorestore", "cleanup"),
+    VERIFY: ("init", "defaults", "config", "doverify", "cleanup"),
+}
+
+
+def warn_of_later_hooks(mode: str, root: Path, reporter: Reporter) -> None:
+    """Name the scripts of this machine that stock would run in a mode, and that do not run."""
+    if root != Path("/"):
+        return
+    for stage in LATER_STAGES[mode]:
+        for script in hooks.discover(root, stage).scripts:
+            reporter.warn(
+                f"hook {script} is not run: this version runs no hooks of stage {stage} in mode {mode}"
+            )
 
 
 def added_backup_paths(surroundings: Surroundings, file: Path, reporter: Reporter) -> tuple[str, ...]:

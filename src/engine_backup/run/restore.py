@@ -16,12 +16,14 @@ from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import BY_NAME, AfterLoad
 from engine_backup.model.errors import EngineBackupError, ExitStatus, IncompleteChangeError, UsageError
 from engine_backup.model.facts import RestoreFacts
+from engine_backup.model.options import RESTORE
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.steps import LoadDump, Plan, StageFiles, StopServices
 from engine_backup.plan.provisioning import needs_question
 from engine_backup.plan.restore import plan_restore
 from engine_backup.run import provisioning_handlers, restore_facts, restore_steps, stopping
 from engine_backup.run.archive_facts import observe_archive
+from engine_backup.run.hook_paths import warn_of_later_hooks
 from engine_backup.run.preflight_facts import STAGING_DIRECTORY
 from engine_backup.run.reading import checked
 from engine_backup.run.reporting import Reporter
@@ -65,6 +67,7 @@ def restore(request: RestoreRequest, reporter: Reporter) -> ExitStatus:
     programs = postgres_programs.installed(surroundings.pg_bindir, surroundings.root)
     with ExitStack() as unstoppable, private_directory(surroundings.tmpdir) as workspace:
         _announce(request, reporter)
+        warn_of_later_hooks(RESTORE, surroundings.root, reporter)
         with open_archive(request.file, workspace) as archive:
             checked(archive, reporter)
             archive_facts = observe_archive(archive, programs)

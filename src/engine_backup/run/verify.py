@@ -21,11 +21,13 @@ from engine_backup.model.errors import (
     IncompatibleArchiveError,
     ProgramError,
 )
+from engine_backup.model.options import VERIFY
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.requests import VerifyRequest
 from engine_backup.plan import legacy_domain
 from engine_backup.plan.compatibility import accepts
 from engine_backup.run.archive_facts import open_dump
+from engine_backup.run.hook_paths import warn_of_later_hooks
 from engine_backup.run.reading import checked
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.workspace import private_directory
@@ -38,6 +40,7 @@ def verify(request: VerifyRequest, reporter: Reporter) -> ExitStatus:
     surroundings = request.surroundings
     programs = postgres_programs.installed(surroundings.pg_bindir, surroundings.root)
     reporter.say("Verifying:")
+    warn_of_later_hooks(VERIFY, surroundings.root, reporter)
     with private_directory(surroundings.tmpdir) as workspace:
         reporter.say(f"- Unpacking file '{request.file}'")
         with open_archive(request.file, workspace) as archive:
