@@ -7,7 +7,6 @@ if it is whole. An empty database that exists already is taken over in place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -16,9 +15,7 @@ from engine_backup.model.errors import Problem
 from engine_backup.model.facts import Credentials, RestoreFacts, ServerFacts, TargetDatabase
 from engine_backup.model.options import REPLACE, option_name
 from engine_backup.model.provisioning_steps import (
-    AllowAccess,
     AllowAdministrator,
-    ConfigureServer,
     CreateExtraRoles,
     ExtraRole,
     GrantReading,
@@ -34,11 +31,10 @@ from engine_backup.model.provisioning_steps import (
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.server import ClusterFacts
 from engine_backup.plan import server_checks
-from engine_backup.plan.access_rules import method_for, with_access, with_socket_access
 from engine_backup.plan.clashes import server_of
 from engine_backup.plan.database_checks import archived_host, is_local
 from engine_backup.plan.database_names import replaced_name, temporary_name, timestamped_name
-from engine_backup.plan.server_settings import Conditions, edited
+from engine_backup.plan.server_configuration import access, configuration, configuration_warnings
 
 
 @dataclass(frozen=True)
@@ -186,16 +182,18 @@ def _steps(
     facts: RestoreFacts,
     when: datetime,
 ) -> Provisioning:
+    server = _server(chosen[0], facts)
+    finals = [t.credentials for t in chosen if t.credentials]
     loads = {t.component.name: _load_login(t, facts, when) for t in chosen}
     roles = _roles(chosen, facts)
     extra = _extra_roles(chosen, request, facts)
     reading = tuple(role for role in extra if role.reads)
     before = (
-        *_configuration(chosen, facts),
+        *configuration(server, facts.locales),
         *roles,
         *((CreateExtraRoles(extra),) if extra else ()),
         *(_database_step(t, loads[t.component.name], facts) for t in chosen),
-        *_access(chosen, list(loads.values()), facts, reading),
+        *access(server, [*finals, *loads.values()], reading),
     )
     after = (
         *(step for t in chosen for step in _privileges(t, loads[t.component.name], request, facts)),
@@ -206,9 +204,11 @@ def _steps(
             if role.component is t.component
         ),
         *_renames(chosen, loads, facts, when),
-        *_access(chosen, [], facts, reading),
+        *access(server, finals, reading),
     )
-    return Provisioning(names, before=before, loads=loads, after=after, warnings=_warnings(chosen, facts))
+    return Provisioning(
+        names, before=before, loads=loads, after=after, warnings=configuration_warnings(server, facts.locales)
+    )
 
 
 def _load_login(target: TargetDatabase, facts: RestoreFacts, when: datetime) -> Credentials:
@@ -244,43 +244,6 @@ def _database_step(target: TargetDatabase, load: Credentials, facts: RestoreFact
         extensions=tuple(name for name in needed if name in available or name in dump.extensions),
         exists=state is not None and load.database in state.databases,
     )
-
-
-def _configuration(chosen: list[TargetDatabase], facts: RestoreFacts) -> list[ConfigureServer]:
-    server = _server(chosen[0], facts)
-    if server.cluster is None or server.state is None or not server.configuration_text:
-        return []
-    method = method_for(server.state.password_encryption)
-    conditions = Conditions(server.cluster.major, method, facts.locales)
-    edit = edited(server.configuration_text, server.elsewhere, conditions)
-    if not edit.changes:
-        return []
-    return [ConfigureServer(edit.text, tuple(change.name for change in edit.changes), edit.restart)]
-
-
-def _access(
-    chosen: list[TargetDatabase],
-    loads: list[Credentials],
-    facts: RestoreFacts,
-    readers: tuple[ExtraRole, ...],
-) -> list[AllowAccess]:
-    """Let each role into its database under the names that it has: passing ones, then only the final ones."""
-    server = _server(chosen[0], facts)
-    if server.cluster is None or server.state is None:
-        return []
-    method = method_for(server.state.password_encryption)
-    finals = [t.credentials for t in chosen if t.credentials]
-    ways = [(_way(login), login.database, login.user) for login in (*finals, *loads)]
-    ways += [(with_access, role.database, role.name) for role in readers]
-    text = server.access_text
-    for add, database, user in dict.fromkeys(ways):
-        text = add(text, database, user, method, major=server.cluster.major)
-    return [AllowAccess(text, tuple(dict.fromkeys(database for _, database, _ in ways)))]
-
-
-def _way(login: Credentials) -> Callable[..., str]:
-    """Return what lets a role in as it will come: on the socket when its host is a directory."""
-    return with_socket_access if login.host.startswith("/") else with_access
 
 
 def _extra_roles(
@@ -334,20 +297,6 @@ def _renames(
             here.append((final.database, replaced_name(final.database, when)))
         here.append((load.database, final.database))
     return [RenameDatabases(first[place], tuple(here)) for place, here in pairs.items()]
-
-
-def _warnings(chosen: list[TargetDatabase], facts: RestoreFacts) -> tuple[str, ...]:
-    server = _server(chosen[0], facts)
-    if server.cluster is None or server.state is None or not server.configuration_text:
-        return ()
-    method = method_for(server.state.password_encryption)
-    edit = edited(
-        server.configuration_text, server.elsewhere, Conditions(server.cluster.major, method, facts.locales)
-    )
-    overridden = tuple(
-        f"setting {o.name} is {o.value} by {o.place}; the product wants {o.new}" for o in edit.overridden
-    )
-    return (*edit.notes, *overridden)
 
 
 def needs_question(request: RestoreRequest, facts: RestoreFacts) -> list[str]:
