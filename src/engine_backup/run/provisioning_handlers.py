@@ -62,7 +62,7 @@ def initialise_server(step: InitialiseServer, run: RestoreRun) -> None:
 
 
 def start_server(step: StartServer, run: RestoreRun) -> None:
-    """Start the server and enable it, first with what the product needs in postgresql.conf."""
+    """Start the server, and have it started at boot from now on."""
     cluster = _cluster(run)
     if not cluster.enabled():
         run.undo.add("enabling PostgreSQL at boot", cluster.disable)
