@@ -24,7 +24,9 @@ def configuration_warnings(server: ServerFacts, locales: Collection[str]) -> tup
     if edit is None:
         return ()
     overridden = (
-        f"setting {o.name} is {o.value} by {o.place}; the product wants {o.new}" for o in edit.overridden
+        f"setting {o.name} is {o.value} by {o.place}; the product wants {o.new}: change it there"
+        f" (what ALTER SYSTEM has set goes by ALTER SYSTEM RESET {o.name})"
+        for o in edit.overridden
     )
     return (*edit.notes, *overridden)
 
