@@ -276,7 +276,10 @@ def _problems(
         and any(_asks_about_permissions(t, facts.archive) for t in facts.targets)
     ):
         problems.append(PERMISSIONS_QUESTION)
-    problems += [Problem(text, "move it away, or make it writable; or leave files out of the scope") for text in facts.place_problems]
+    problems += [
+        Problem(text, "move it away, or make it writable; or leave files out of the scope")
+        for text in facts.place_problems
+    ]
     problems += _rewriting_problems(request, facts, selection)
     return tuple(problems)
 
