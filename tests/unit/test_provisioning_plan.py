@@ -38,7 +38,9 @@ from engine_backup.model.provisioning_steps import (
 from engine_backup.model.requests import RestoreRequest, Surroundings
 from engine_backup.model.secret import Secret
 from engine_backup.model.server import ClusterFacts, DatabaseOnServer, RoleState, ServerState
+from engine_backup.plan.file_selection import Selection
 from engine_backup.plan.provisioning import plan_provisioning
+from engine_backup.plan.restore import plan_restore
 
 WHEN = datetime(2026, 11, 22, 3, 0, 0)
 CLUSTER = ClusterFacts(
@@ -312,3 +314,11 @@ def test_passing_names_are_let_in_for_the_load_only():
     assert "_restoring_" not in last.text
     for component in PARTS:
         assert component.default_database in last.text
+
+
+def test_a_component_and_its_successor_in_one_archive_are_told():
+    nothing = Selection((), (), (), ())
+    both = facts([target(BY_NAME["cinderlib"]), target(BY_NAME["managedblock"])])
+    said = "both Cinderlib and Managed Block dumps found in the backup file"
+    assert said in plan_restore(request(), both, nothing, WHEN).warnings
+    assert said not in plan_restore(request(), facts([target(BY_NAME["cinderlib"])]), nothing, WHEN).warnings

@@ -285,11 +285,17 @@ def _is_server(pid: int, data: Path) -> bool:
     try:
         return (process / "cwd").samefile(data)
     except PermissionError:  # of another account: its name must do
-        with suppress(OSError):
-            return (process / "comm").read_text().strip() in _SERVER_NAMES
+        return _name_of(process) in _SERVER_NAMES
+    except OSError:  # no such process, or no such directory
+        return False
+
+
+def _name_of(process: Path) -> str:
+    """Return a process's name; none when it has just ended."""
+    try:
+        return (process / "comm").read_text().strip()
     except OSError:
-        pass
-    return False
+        return ""
 
 
 def _number(text: str) -> int:

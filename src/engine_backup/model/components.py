@@ -53,6 +53,7 @@ class Component:
     `reader_conf_prefix` "GRAFANA_" makes `GRAFANA_DB_USER`: a second, read-only
                        log-in to this database
     `member`           name of the dump in the archive, without `./`
+    `successor`        name of the component that took this one's place in later releases
     `written`          False: old archives are restored, new ones are never made
     `packages`         without which it cannot be used after a restore; empty where no release says
     """
@@ -77,6 +78,7 @@ class Component:
     default_user: str = ""
     path: str = ""
     written: bool = True
+    successor: str = ""
     after_load: AfterLoad = AfterLoad.NOTHING
     packages: tuple[str, ...] = ()
 
@@ -175,6 +177,7 @@ CINDERLIB = Component(
     conf_file=f"{ENGINE_CONF_DIRECTORY}/10-setup-cinderlib-database.conf",
     rewritten_files=(f"{ENGINE_CONF_DIRECTORY}/10-setup-cinderlib-database.conf",),
     member="db/cinderlib_backup.db",
+    successor="managedblock",
     default_database="ovirt_cinderlib",
     default_user="ovirt_cinderlib",
     packages=("python3-cinderlib",),

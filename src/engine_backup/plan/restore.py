@@ -232,8 +232,11 @@ def _warnings(facts: RestoreFacts, selection: Selection, components: tuple[Compo
             )
     for target in facts.targets:
         warnings += database_checks.warnings(target, facts)
-    if {"cinderlib", "managedblock"} <= set(archive.dumps):
-        warnings.append("both Cinderlib and Managed Block dumps found in the backup file")
+    warnings += [
+        f"both {component.label} and {BY_NAME[component.successor].label} dumps found in the backup file"
+        for component in map(BY_NAME.__getitem__, archive.dumps)
+        if component.successor in archive.dumps
+    ]
     return warnings
 
 
