@@ -591,9 +591,15 @@ def test_a_signal_while_a_failed_restore_is_undone(target: Target, original: Ori
         WAIT
         + """
 if names("dbname=target_dwh"):
+    while not (PLACE / "loaded").exists():
+        time.sleep(0.01)
     wait()
     sys.exit(1)
-become_real()
+if not names("dbname=target_engine"):
+    become_real()
+status = subprocess.run([REAL, *sys.argv[1:]]).returncode
+(PLACE / "loaded").touch()
+sys.exit(status)
 """
     )
     bindir = wrapped(tmp_path / "bin", original.server.programs, pg_restore=script)

@@ -6,6 +6,9 @@ import io
 import shlex
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -96,3 +99,45 @@ def test_a_closed_pipe_leaves_no_noise():
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: engine-backup")
     assert done.stderr == ""
+
+
+class Watched(Terminal):
+    """Counts how often two wrote at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clashes = 0
+        self.writing = threading.Lock()
+
+    def write(self, text: str, /) -> int:
+        if not self.writing.acquire(blocking=False):
+            self.clashes += 1
+            return super().write(text)
+        try:
+            time.sleep(0.001)
+            return super().write(text)
+        finally:
+            self.writing.release()
+
+
+def test_lines_and_progress_of_several_threads_do_not_mix():
+    terminal = Watched()
+    shown = console((terminal, terminal))
+    with ThreadPoolExecutor(4) as pool:
+        for done in range(50):
+            for label in ("Engine", "DWH"):
+                pool.submit(shown.advance, label, done, 50)
+            pool.submit(shown.say, "a line")
+    shown.settle()
+    assert terminal.clashes == 0
+    assert terminal.getvalue().count("a line\n") == 50
+
+
+def test_progress_of_each_label_has_its_line():
+    terminal = Terminal()
+    shown = console((io.StringIO(), terminal))
+    shown.advance("Engine", 1_000_000, 1_000_000)
+    shown.advance("DWH", 500_000, 1_000_000)
+    shown.settle()
+    drawn = terminal.getvalue().splitlines()
+    assert any("Engine" in line and "DWH" in after for line, after in zip(drawn, drawn[1:]))

@@ -194,3 +194,32 @@ def test_the_last_brand_gives_the_address_of_help(tmp_path: Path) -> None:
     brand(tmp_path, "60-broken.brand", f"{key}=\\uXXXX")
     brand(tmp_path, "70-silent.brand", "other=1\n")
     assert branding.help_url(tmp_path) == "https://rhv.example/"
+
+
+@pytest.mark.parametrize(
+    ("information", "limit", "expected"),
+    [
+        ("MemTotal:       24682764 kB\nMemFree:        1 kB\n", None, 24682764 << 10),
+        ("MemTotal:       24682764 kB\n", "max\n", 24682764 << 10),
+        ("MemTotal:       24682764 kB\n", "1073741824\n", 1 << 30),
+        ("MemTotal:       1024 kB\n", "1073741824\n", 1 << 20),
+        ("something else\n", None, 0),
+        (None, None, 0),
+    ],
+)
+def test_memory(tmp_path: Path, information: str | None, limit: str | None, expected: int) -> None:
+    for name, text in (("meminfo", information), ("memory.max", limit)):
+        if text is not None:
+            write(tmp_path, name, text)
+    assert host.memory(tmp_path / "meminfo", tmp_path / "memory.max") == expected
+
+
+def test_processors_are_those_that_we_may_use() -> None:
+    command = [sys.executable, "-c", "from engine_backup.drivers import host; print(host.cores())"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(host.__file__).parents[2])}
+    one = min(os.sched_getaffinity(0))
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {one}),
+    )  # fmt: skip
+    assert done.stdout == b"1\n"

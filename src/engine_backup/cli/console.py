@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any, TextIO
 
 from engine_backup.model.errors import EngineBackupError, InterruptedByUserError, RefusedError
 
 
 class TextConsole:
-    """Normal output to `stdout`, warnings and errors to `stderr`; a progress line where a person looks."""
+    """Normal output to `stdout`, warnings and errors to `stderr`; progress lines where a person looks.
+
+    Several threads may use it: a line is whole, and never within the progress lines.
+    """
 
     def __init__(self, stdin: TextIO, stdout: TextIO, stderr: TextIO) -> None:
         self._stdin = stdin
@@ -17,6 +21,7 @@ class TextConsole:
         self._stderr = stderr
         self._unread: list[TextIO] = []
         self._progress: _Progress | None = _Progress(stderr) if stderr.isatty() else None
+        self._lock = threading.RLock()
 
     def say(self, line: str) -> None:
         """Print a line of normal output."""
@@ -52,12 +57,14 @@ class TextConsole:
         """Print a line. When nobody reads any more (`| head`), a restore goes on all the same."""
         if stream in self._unread:
             return
-        try:
-            print(line, file=stream, flush=True)
-        except BrokenPipeError:
-            self._unread.append(stream)
-        except UnicodeEncodeError:
-            print(line.encode("ascii", "backslashreplace").decode("ascii"), file=stream, flush=True)
+        with self._lock:
+            self.settle()
+            try:
+                print(line, file=stream, flush=True)
+            except BrokenPipeError:
+                self._unread.append(stream)
+            except UnicodeEncodeError:
+                print(line.encode("ascii", "backslashreplace").decode("ascii"), file=stream, flush=True)
 
     def abandon_unread(self) -> None:
         """Keep the interpreter from flushing, at its end, into a pipe that nobody reads."""
@@ -69,16 +76,18 @@ class TextConsole:
     def advance(self, label: str, done: int, total: int | None) -> None:
         """Show progress on a terminal; elsewhere the plain lines are all there is."""
         if self._progress is not None:
-            self._progress.advance(label, done, total)
+            with self._lock:
+                self._progress.advance(label, done, total)
 
     def settle(self) -> None:
-        """Take the progress line away, so that a line can be printed in its place."""
+        """Take the progress lines away, so that a line can be printed in their place."""
         if self._progress is not None:
-            self._progress.clear()
+            with self._lock:
+                self._progress.clear()
 
 
 class _Progress:
-    """One changing line with bytes and rate, drawn by rich, which is loaded when first needed."""
+    """Changing lines with bytes and rate, one for each label, drawn by rich, which is loaded when needed."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

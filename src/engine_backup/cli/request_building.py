@@ -29,7 +29,6 @@ from engine_backup.model.secret import Secret
 DEFAULT_ARCHIVE_DIRECTORY = "var/lib/ovirt-engine-backup"
 DEFAULT_LOG_DIRECTORY = "var/log/ovirt-engine-backup"
 DEFAULT_PORT = 5432
-DEFAULT_RESTORE_JOBS = 2
 DEMO_VMS, DEMO_DAYS = 150, 30
 CREDENTIALS_FIELDS = ("host", "port", "user", "passfile", "password", "name", "secured", "secured_validation")
 
@@ -145,7 +144,9 @@ def _restore(
     }  # fmt: skip
     provision = frozenset(c.name for c in DATABASES if settings.get((c.name, "provision")))
     changed = _changed_credentials(settings, environment)
-    jobs = {c.name: settings.get((c.name, "restore_jobs"), DEFAULT_RESTORE_JOBS) for c in DATABASES}
+    jobs = {
+        c.name: settings[(c.name, "restore_jobs")] for c in DATABASES if (c.name, "restore_jobs") in settings
+    }
     return RestoreRequest(
         surroundings=surroundings,
         file=file,

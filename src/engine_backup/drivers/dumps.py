@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine_backup.drivers import process
+from engine_backup.drivers.load_sessions import LoadSession
 from engine_backup.drivers.postgres import conninfo, password_file
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.drivers.process import Command, Running
@@ -84,7 +85,7 @@ def _converted(programs: Programs, dump: BinaryIO, arguments: tuple[str, ...]) -
 
 def load(
     programs: Programs,
-    credentials: Credentials,
+    session: LoadSession,
     arguments: tuple[str, ...],
     dump: BinaryIO | None,
     workspace: Path,
@@ -92,15 +93,17 @@ def load(
     """Run pg_restore into a database; `arguments` come from `load_arguments`.
 
     `dump` is streamed to it, or None when the arguments name a file.
-    Raises `ProgramError` at the first statement that fails.
+    Raises `ProgramError` at the first statement that fails, and when the session is interrupted.
     """
-    with password_file(credentials, workspace) as environment:
-        target = (f"--dbname={conninfo(credentials)}", "--no-password")
+    with password_file(session.credentials, workspace) as password:
+        target = (f"--dbname={conninfo(session.credentials)}", "--no-password")
+        # Not in the connection string: workers of old programs (before 12.5) take a few words of it only.
+        environment = {**password, "PGOPTIONS": session.options}
         command = Command(programs.path("pg_restore"), (*target, *arguments), environment)
         if dump is None:
-            process.run(command)
+            process.run(command, interruption=session.interruption)
             return
-        with process.feeding(command) as running:
+        with process.feeding(command, interruption=session.interruption) as running:
             shutil.copyfileobj(dump, running.stdin, COPY_BYTES)
 
 

@@ -92,6 +92,19 @@ def product_version(root: Path) -> str | None:
     return match.group(1) if match else None
 
 
+def cores() -> int:
+    """Return how many processors this program may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def memory(information: Path = Path("/proc/meminfo"), limit: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
+    """Return this machine's memory in bytes, or what its container may use of it; 0 when nothing tells it."""
+    match = re.search(r"^MemTotal:\s*([0-9]+) kB$", _text(information) or "", re.MULTILINE)
+    total = int(match.group(1)) << 10 if match else 0
+    bound = (_text(limit) or "").strip()
+    return min(total, int(bound)) if bound.isdigit() else total
+
+
 def find_program(name: str, root: Path) -> str | None:
     """Return the path of a system program; None when there is none.
 

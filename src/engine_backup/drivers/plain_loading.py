@@ -8,30 +8,58 @@ docs/decisions/0002-plain-dumps-without-psql.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import BinaryIO, cast
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name
 
+from engine_backup.drivers.interruption import Interruption
+from engine_backup.drivers.load_sessions import LoadSession
 from engine_backup.drivers.plain_dump import CopyData, Statement, split
 from engine_backup.drivers.postgres import session
 from engine_backup.model.errors import EngineBackupError
-from engine_backup.model.facts import Credentials
 
 COPY_BYTES = 1 << 18
+CANCEL_SECONDS = 0.2
 
 
-def load(credentials: Credentials, dump: BinaryIO, name: str, wanted: Callable[[str], bool]) -> None:
+def load(login: LoadSession, dump: BinaryIO, name: str, wanted: Callable[[str], bool]) -> None:
     """Run every statement that `wanted` says yes to; the first that fails ends it.
 
-    Raises `EngineBackupError` with the line of the dump and the server's SQLSTATE.
+    Raises `EngineBackupError` with the line of the dump and the server's SQLSTATE; when it is
+    interrupted, that or `StoppedError`.
     """
-    with session(credentials) as connection:
+    database = login.credentials.database
+    with session(login.credentials, login.options) as connection, _ended_by(login.interruption, connection):
         for item in split(dump, name):
+            login.interruption.check()
             statement = _text(item)
             if isinstance(item, CopyData) or wanted(statement):
-                _run(connection, item, statement, credentials.database)
+                _run(connection, item, statement, database)
+
+
+@contextmanager
+def _ended_by(interruption: Interruption, connection: Connection) -> Iterator[None]:
+    """Let an interruption cancel what the server is doing, as often as it takes.
+
+    A cancellation that arrives between two statements cancels neither.
+    """
+    ended = threading.Event()
+
+    def cancel() -> None:
+        while not ended.is_set():
+            with suppress(psycopg2.Error):
+                connection.cancel()
+            ended.wait(CANCEL_SECONDS)
+
+    with interruption.ending(cancel):
+        try:
+            yield
+        finally:
+            ended.set()
 
 
 def _text(item: Statement | CopyData) -> str:

@@ -23,6 +23,7 @@ from psycopg2.extensions import make_dsn
 
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.facts import Credentials, DatabaseState
+from engine_backup.model.server import MemorySettings
 
 CONNECT_TIMEOUT_SECONDS = 15
 APPLICATION = "engine-backup"
@@ -64,14 +65,17 @@ def conninfo(credentials: Credentials) -> str:
     return str(make_dsn(**_parameters(credentials)))
 
 
-def connect(credentials: Credentials) -> Connection:
-    """Log in; raises `LoginError`, which names server and database and never holds the password."""
+def connect(credentials: Credentials, options: str = "") -> Connection:
+    """Log in; raises `LoginError`, which names server and database and never holds the password.
+
+    `options` are settings of the session, as `-c name=value`.
+    """
     try:
         connection: Connection = psycopg2.connect(
             **_parameters(credentials),
             password=credentials.password.reveal(),
             passfile=os.devnull,
-            options="-c DateStyle=ISO -c client_min_messages=warning",
+            options=f"-c DateStyle=ISO -c client_min_messages=warning {options}",
         )
     except (psycopg2.Error, UnicodeError, ValueError) as error:
         raise _login_error(credentials, error) from None
@@ -100,12 +104,12 @@ def _login_error(credentials: Credentials, error: Exception) -> LoginError:
 
 
 @contextmanager
-def session(credentials: Credentials) -> Iterator[Connection]:
-    """Log in for the length of a block, in autocommit mode.
+def session(credentials: Credentials, options: str = "") -> Iterator[Connection]:
+    """Log in for the length of a block, in autocommit mode; `options` as for `connect`.
 
     Raises `LoginError`, and `EngineBackupError` for what the server complains about within the block.
     """
-    with closing(connect(credentials)) as connection, naming(credentials):
+    with closing(connect(credentials, options)) as connection, naming(credentials):
         connection.autocommit = True
         yield connection
 
@@ -195,6 +199,26 @@ def observe(connection: Connection) -> DatabaseState:
             " WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid()"
             " AND usesysid IS NOT NULL",
         ),
+        memory=memory_settings(connection),
+    )
+
+
+# Units are "kB", or "8kB" for what is counted in blocks.
+_MEMORY = """
+    SELECT name, setting::bigint * coalesce(substring(unit from '^[0-9]+')::bigint, 1)
+           * CASE WHEN unit ~ 'kB$' THEN 1024 ELSE 1 END
+      FROM pg_catalog.pg_settings
+     WHERE name IN ('shared_buffers', 'maintenance_work_mem', 'max_parallel_maintenance_workers')
+"""
+
+
+def memory_settings(connection: Connection) -> MemorySettings:
+    """Return what a session of this role uses of the server's memory."""
+    found: dict[str, int] = dict(rows(connection, _MEMORY))
+    return MemorySettings(
+        shared_buffers=found["shared_buffers"],
+        maintenance_work_mem=found["maintenance_work_mem"],
+        parallel_maintenance_workers=found.get("max_parallel_maintenance_workers"),
     )
 
 
@@ -273,6 +297,15 @@ GRANTED_ROLES = """
        AND (d.dbid = b.oid OR (d.classid = 'pg_catalog.pg_database'::regclass AND d.objid = b.oid))
      ORDER BY 1
 """
+
+
+def make_lasting(connection: Connection) -> None:
+    """Have the server write to its disk what sessions with `synchronous_commit=off` have committed before.
+
+    A commit that has written something waits for all of the log before it (PostgreSQL manual, Asynchronous
+    Commit). What every role may write is a large object that is gone again.
+    """
+    value(connection, "SELECT pg_catalog.lo_unlink(pg_catalog.lo_create(0))")
 
 
 def create_extensions(connection: Connection, names: tuple[str, ...]) -> None:

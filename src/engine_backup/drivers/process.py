@@ -14,11 +14,12 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from engine_backup.drivers.interruption import Interruption
 from engine_backup.model.errors import ProgramError
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -141,12 +142,17 @@ def _telling_line(program: str, error_output: str) -> str:
     return marked[0] if marked else lines[-1] if lines else ""
 
 
-def run(command: Command, input_bytes: bytes = b"", accept: frozenset[int] = frozenset({0})) -> Outcome:
-    """Run a program whose output is small, and wait for it.
+def run(
+    command: Command,
+    input_bytes: bytes = b"",
+    accept: frozenset[int] = frozenset({0}),
+    interruption: Interruption | None = None,
+) -> Outcome:
+    """Run a program whose output is small, and wait for it; an `interruption` ends it.
 
     Raises `ProgramError` when it cannot be started or its status is not in `accept`.
     """
-    with _started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+    with _started(command, subprocess.PIPE, subprocess.PIPE, interruption) as running:
         stdout, _ = running.child.communicate(input_bytes)
         outcome = Outcome(command, running.child.returncode, stdout, running.error_output())
     if outcome.status not in accept:
@@ -173,13 +179,15 @@ def reading(
 
 
 @contextmanager
-def feeding(command: Command, stdout: IO[bytes] | None = None) -> Iterator[Running]:
-    """Start a program and write to its `stdin` inside the block.
+def feeding(
+    command: Command, stdout: IO[bytes] | None = None, interruption: Interruption | None = None
+) -> Iterator[Running]:
+    """Start a program and write to its `stdin` inside the block; an `interruption` ends it.
 
     When the program ends early, the block sees `BrokenPipeError`; it is turned
     into the program's own `ProgramError` here. `stdout` is a real file (default: thrown away).
     """
-    with _started(command, stdin=subprocess.PIPE, stdout=stdout or subprocess.DEVNULL) as running:
+    with _started(command, subprocess.PIPE, stdout or subprocess.DEVNULL, interruption) as running:
         try:
             yield running
             running.stdin.close()
@@ -212,11 +220,14 @@ def serving(command: Command, log: IO[bytes]) -> Iterator[Running]:
 
 
 @contextmanager
-def _started(command: Command, stdin: Any, stdout: Any) -> Iterator[Running]:
+def _started(
+    command: Command, stdin: Any, stdout: Any, interruption: Interruption | None = None
+) -> Iterator[Running]:
     with tempfile.TemporaryFile() as errors:
         running = Running(command, _start(command, stdin, stdout, errors), errors)
         try:
-            yield running
+            with interruption.ending(running.stop) if interruption else nullcontext():
+                yield running
         finally:
             running.stop()
             for stream in (running.child.stdin, running.child.stdout):

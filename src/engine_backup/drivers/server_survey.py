@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class so
 
 from engine_backup.drivers.administration import explained, is_superuser, transaction
-from engine_backup.drivers.postgres import OWN_OBJECTS, rows, value
+from engine_backup.drivers.postgres import OWN_OBJECTS, memory_settings, rows, value
 from engine_backup.drivers.roles import POWERFUL
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.server import DatabaseOnServer, RoleState, ServerState
@@ -63,6 +63,7 @@ def observe_server(
             may_create_database=may_create_database,
             may_create_role=may_create_role,
             read_only=value(administrator, "SHOW transaction_read_only") == "on",
+            memory=memory_settings(administrator),
         )
 
 

@@ -11,7 +11,13 @@ from engine_backup.model.components import Component
 from engine_backup.model.errors import Problem
 from engine_backup.model.preflight import CertificateFact, PreflightFacts
 from engine_backup.model.secret import Secret
-from engine_backup.model.server import ClusterFacts, ClusterPrivileges, ServerState, SettingElsewhere
+from engine_backup.model.server import (
+    ClusterFacts,
+    ClusterPrivileges,
+    MemorySettings,
+    ServerState,
+    SettingElsewhere,
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class DatabaseState:
     roles: frozenset[str]
     functions: frozenset[str]
     sessions: int = 0
+    memory: MemorySettings = field(default_factory=MemorySettings)
 
 
 @dataclass(frozen=True)
@@ -215,6 +222,7 @@ class RestoreFacts:
     `locales` are this machine's. `preflight` is what surrounds a restore.
     `place_problems` are targets of files that cannot be written.
     `existing_files` are conf files of this machine that credentials could be rewritten in.
+    `free_space` of the temporary directory and `memory` in bytes; `cores` that this program may use.
     """
 
     host: HostFacts
@@ -228,3 +236,5 @@ class RestoreFacts:
     existing_files: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
     free_space: int = 0
+    cores: int = 1
+    memory: int = 0

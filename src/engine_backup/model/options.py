@@ -219,8 +219,9 @@ DATABASE_OPTIONS: tuple[Option, ...] = (
     Option("--{x}db-dump-format", "dump_format", "plain or custom (default: custom)", "",
            metavar="FORMAT",
            read=read_dump_format, modes=(BACKUP,)),
-    Option("--{x}db-restore-jobs", "restore_jobs", "parallel jobs that load a custom dump (default: 2)", "",
-           metavar="N", read=read_jobs, modes=(RESTORE,)),
+    Option("--{x}db-restore-jobs", "restore_jobs",
+           "processes that load a custom dump (default: by size and processors)", "", metavar="N",
+           read=read_jobs, modes=(RESTORE,)),
     Option("--provision-{x}db", "provision", "create this database", "", form=Form.FLAG, modes=(RESTORE,)),
 )
 # fmt: on

@@ -66,7 +66,8 @@ class RestoreRequest:
 
     `on_existing` is what becomes of a database that is to be provisioned, exists, and is not empty:
     None (a new one with a time in its name, and the restore ends), "refuse" or "replace".
-    `changed` are the credentials of `--change-*-db-credentials` by component name.
+    `changed` are the credentials of `--change-*-db-credentials` by component name, `restore_jobs`
+    the numbers of `--*-db-restore-jobs` that were given.
     """
 
     surroundings: Surroundings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine_backup.model.secret import Secret
@@ -116,6 +116,18 @@ class DatabaseOnServer:
 
 
 @dataclass(frozen=True)
+class MemorySettings:
+    """What a server uses memory for, in bytes; 0 when nobody has looked.
+
+    `parallel_maintenance_workers` is a number, None where the server knows no such setting (before 11).
+    """
+
+    shared_buffers: int = 0
+    maintenance_work_mem: int = 0
+    parallel_maintenance_workers: int | None = None
+
+
+@dataclass(frozen=True)
 class ServerState:
     """A server, seen by its administrator.
 
@@ -135,6 +147,7 @@ class ServerState:
     may_create_database: bool
     may_create_role: bool
     read_only: bool = False
+    memory: MemorySettings = field(default_factory=MemorySettings)
 
 
 @dataclass(frozen=True)

@@ -155,10 +155,11 @@ class CreateExtensions:
 
 @dataclass(frozen=True)
 class LoadDump:
-    """Load one dump into an empty database; emptied again when a later step fails.
+    """One load of `LoadDumps`: a dump into an empty database; emptied again when a later step fails.
 
     `final_name` is what the database is called in the end. `unpacked`: the dump is unpacked to the
     temporary directory first, which lets `jobs` processes load it at the same time; else it is streamed.
+    `settings` are names and values for the sessions that load.
     """
 
     component: Component
@@ -167,12 +168,27 @@ class LoadDump:
     jobs: int
     unpacked: bool
     final_name: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         how = f"unpacked first, {self.jobs} jobs" if self.unpacked else "streamed"
         grants = "with" if self.permissions else "without"
         place = self.credentials.address
         return f"load the {self.component.label} database into {place} ({how}, {grants} permissions)"
+
+
+@dataclass(frozen=True)
+class LoadDumps:
+    """Load dumps in this order, `at_once` of them at the same time; the first that fails ends the others."""
+
+    loads: tuple[LoadDump, ...]
+    at_once: int = 1
+
+    def __str__(self) -> str:
+        if len(self.loads) == 1:
+            return str(self.loads[0])
+        lines = "".join(f"\n     {load}" for load in self.loads)
+        return f"load {len(self.loads)} databases, {self.at_once} at a time:{lines}"
 
 
 @dataclass(frozen=True)

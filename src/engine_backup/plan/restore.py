@@ -8,16 +8,14 @@ can fail comes before what others see.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 
 from engine_backup.model.archive import FileEntry
-from engine_backup.model.components import BY_NAME, COMPONENTS, FILES, AfterLoad, Component, Kind, in_scope
+from engine_backup.model.components import BY_NAME, COMPONENTS, FILES, Component, Kind, in_scope
 from engine_backup.model.errors import ExitStatus, Problem
 from engine_backup.model.facts import (
     ArchiveFacts,
     Credentials,
-    DumpFacts,
     Origin,
     RestoreFacts,
     TargetDatabase,
@@ -26,10 +24,7 @@ from engine_backup.model.paths import SAVED_PATHS
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.steps import (
-    ApplyFixes,
-    CreateExtensions,
     ForgetApache,
-    LoadDump,
     PlaceFiles,
     PlaceSqlite,
     Plan,
@@ -41,9 +36,9 @@ from engine_backup.model.steps import (
 from engine_backup.plan import clashes, database_checks, preflight
 from engine_backup.plan.compatibility import accepts
 from engine_backup.plan.file_selection import Selection, select
+from engine_backup.plan.load_steps import load_steps, with_permissions
 from engine_backup.plan.provisioning import Provisioning, plan_provisioning
 
-DEFAULT_JOBS = 2
 ANSWERS = re.compile(rb"etc/ovirt-engine-setup\.conf\.d/[^/]+\.conf")
 PERMISSIONS_QUESTION = Problem(
     "Please pass one of --restore-permissions or --no-restore-permissions"
@@ -96,7 +91,6 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
     """Return the plan; `when` goes into passing and alternative names."""
     components = restored_components(request, facts.archive)
     made = plan_provisioning(request, facts, when)
-    loads = LoadRules(request, facts, made)
     return Plan(
         gate=made.gate,
         steps=made.before
@@ -105,7 +99,7 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             *((StageFiles(selection.restore),) if selection.restore else ()),
             *_stopping(facts),
             *made.before,
-            *(step for target in facts.targets for step in loads.steps(target)),
+            *load_steps(request, facts, made),
             *made.after,
             *_apache(facts, selection),
             *((PlaceFiles(selection.restore),) if selection.restore else ()),
@@ -149,52 +143,6 @@ def _relabelling(selection: Selection, components: tuple[Component, ...]) -> tup
     names = [entry.path for entry in selection.restore]
     names += [c.path.lstrip("/").encode() for c in components if c.kind is Kind.SQLITE]
     return (RelabelFiles(tuple(names)),) if names else ()
-
-
-@dataclass(frozen=True)
-class LoadRules:
-    """What decides how dumps are loaded."""
-
-    request: RestoreRequest
-    facts: RestoreFacts
-    made: Provisioning
-
-    def steps(self, target: TargetDatabase) -> list[object]:
-        """Return the steps that load one database."""
-        component, final = target.component, target.credentials
-        if final is None:
-            return []
-        login = self.made.loads.get(component.name, final)
-        dump = self.facts.archive.dumps[component.name]
-        steps: list[object] = []
-        missing = database_checks.missing_extensions(dump, target)
-        if missing and component.name not in self.made.names:
-            steps.append(CreateExtensions(component, login, missing))
-        jobs = self.request.restore_jobs.get(component.name, DEFAULT_JOBS)
-        unpacked = jobs > 1 and dump.member.dump_format == CUSTOM and _fits(dump, self.facts.free_space)
-        steps.append(LoadDump(component, login, self._permissions(dump), jobs, unpacked, final.database))
-        if component.after_load is not AfterLoad.NOTHING and not self.request.keep_temporary_data:
-            steps.append(ApplyFixes(component, login, component.after_load, final.database))
-        return steps
-
-    def _permissions(self, dump: DumpFacts) -> bool:
-        """The administrator runs grants of others."""
-        if dump.foreign_grants and dump.member.component_name in self.made.names:
-            return False
-        return _with_permissions(self.request, self.made)
-
-
-def _with_permissions(request: RestoreRequest, made: Provisioning) -> bool:
-    """Making any database implies permissions for all (since 4.3.0)."""
-    return bool(made.names) if request.permissions is None else request.permissions
-
-
-def _fits(dump: DumpFacts, free_space: int) -> bool:
-    """Whether an unpacked dump fits into the temporary directory (if untold: 20 times its packed size)."""
-    size = dump.member.size * 20 if dump.unpacked_size is None else dump.unpacked_size
-    if not dump.member.compressor:
-        size = dump.member.size
-    return size < free_space
 
 
 def _notes(facts: RestoreFacts, selection: Selection) -> tuple[str, ...]:
@@ -271,7 +219,7 @@ def _problems(
         problems.append(made.ends)
     for target in facts.targets:
         if target.component.name not in made.names:
-            problems += database_checks.problems(target, facts, request, _with_permissions(request, made))
+            problems += database_checks.problems(target, facts, request, with_permissions(request, made))
     problems += clashes.problems(facts.targets, facts.host)
     if (
         request.permissions is None

@@ -167,12 +167,7 @@ def _restore(stage: Stage, sample: SampleEngine, fresh: ScratchServer, console: 
     stage.root.mkdir(mode=0o755)
     tree.install_packages(stage.root)
     databases.prepare_empty(fresh, sample)
-    request = RestoreRequest(
-        stage.surroundings("restore"),
-        stage.archive,
-        permissions=True,
-        restore_jobs=dict.fromkeys(sample.credentials, 2),
-    )
+    request = RestoreRequest(stage.surroundings("restore"), stage.archive, permissions=True)
     dispatch.perform(request, console)
     console.say(f"   in {monotonic() - begin:.1f} s")
 

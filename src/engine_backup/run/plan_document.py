@@ -7,7 +7,8 @@ One JSON object. Readers must ignore fields that they do not know.
 `would_run`                 whether the same command without `--dry-run` would begin
 `status`, `status_name`     what this run ends with (docs/exit-codes.md)
 `steps`                     in order: `kind`, `component` (null when it is of none), `text` for people;
-                            `first` is true for those after which the rest is looked at again
+                            `first` is true for those after which the rest is looked at again;
+                            the steps `load_dump` go on side by side
 `connections`               databases to be logged in to: `component`, `host`, `port`, `user`, `database`
 `notes`, `warnings`         texts
 `problems`                  every reason not to begin: `message`, `hint`, `status`, `status_name`
@@ -17,14 +18,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from engine_backup.model.components import Component
 from engine_backup.model.errors import EngineBackupError, ExitStatus, Problem
 from engine_backup.model.facts import Credentials
 from engine_backup.model.requests import Surroundings
-from engine_backup.model.steps import ApplyFixes, CreateExtensions, LoadDump, Plan, TakeSnapshots
+from engine_backup.model.steps import ApplyFixes, CreateExtensions, LoadDump, LoadDumps, Plan, TakeSnapshots
 
 FORMAT = "engine-backup plan"
 FORMAT_VERSION = 1
@@ -45,7 +46,7 @@ def document(plan: Plan, surroundings: Surroundings) -> dict[str, Any]:
         **_status(status),
         "steps": [
             *(_step(step, first=True) for step in plan.gate),
-            *(_step(step, first=False) for step in plan.steps),
+            *(_step(step, first=False) for step in _single(plan.steps)),
         ],
         "connections": _connections(plan),
         "notes": list(plan.notes),
@@ -72,6 +73,12 @@ def _problem(problem: Problem) -> dict[str, Any]:
     return {"message": problem.message, "hint": problem.hint, **_status(problem.status)}
 
 
+def _single(steps: Iterable[object]) -> Iterator[object]:
+    """Loads that go on side by side are steps of their own, one after the other."""
+    for step in steps:
+        yield from step.loads if isinstance(step, LoadDumps) else (step,)
+
+
 def _step(step: object, first: bool) -> dict[str, Any]:
     component = getattr(step, "component", None)
     return {
@@ -89,7 +96,7 @@ def _connections(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _logins(plan: Plan) -> Iterator[tuple[Component, Credentials]]:
-    for step in plan.steps:
+    for step in _single(plan.steps):
         if isinstance(step, TakeSnapshots):
             yield from step.databases
         elif isinstance(step, (CreateExtensions, LoadDump, ApplyFixes)):

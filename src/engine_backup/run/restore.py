@@ -18,7 +18,7 @@ from engine_backup.model.errors import EngineBackupError, ExitStatus, Incomplete
 from engine_backup.model.facts import RestoreFacts
 from engine_backup.model.options import RESTORE
 from engine_backup.model.requests import RestoreRequest
-from engine_backup.model.steps import LoadDump, Plan, StageFiles, StopServices
+from engine_backup.model.steps import LoadDumps, Plan, StageFiles, StopServices
 from engine_backup.plan.provisioning import needs_question
 from engine_backup.plan.restore import plan_restore
 from engine_backup.run import provisioning_handlers, restore_facts, restore_steps, stopping
@@ -195,9 +195,10 @@ def _incomplete(error: BaseException, failures: list[str]) -> IncompleteChangeEr
 
 
 def _closing_notes(plan: Plan, facts: RestoreFacts, reporter: Reporter) -> None:
-    for step in plan.steps:
-        if isinstance(step, LoadDump) and step.component.after_load is AfterLoad.ENGINE:
-            member = facts.archive.dumps[step.component.name].member
+    loads = (load for step in plan.steps if isinstance(step, LoadDumps) for load in step.loads)
+    for load in loads:
+        if load.component.after_load is AfterLoad.ENGINE:
+            member = facts.archive.dumps[load.component.name].member
             when = datetime.fromtimestamp(member.mtime).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
             reporter.frame(
                 "Please note:",

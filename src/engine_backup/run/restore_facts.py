@@ -77,6 +77,8 @@ def observe(
         ),
         warnings=warnings,
         free_space=shutil.disk_usage(workspace).free,
+        cores=host.cores(),
+        memory=host.memory(),
     )
     return facts, selection
 

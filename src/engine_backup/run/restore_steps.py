@@ -9,30 +9,24 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from engine_backup.drivers import (
     credentials_rewriting,
-    dumps,
-    emptying,
     engine_fixes,
     file_placing,
     file_tree,
-    plain_loading,
     postgres,
     selinux,
     services,
     sqlite,
 )
 from engine_backup.model.archive import EntryType, FileEntry
-from engine_backup.model.errors import EngineBackupError, ProgramError
-from engine_backup.model.facts import DumpFacts
-from engine_backup.model.presets import CUSTOM
 from engine_backup.model.steps import (
     ApplyFixes,
     CreateExtensions,
     ForgetApache,
-    LoadDump,
+    LoadDumps,
     PlaceFiles,
     PlaceSqlite,
     RelabelFiles,
@@ -40,10 +34,7 @@ from engine_backup.model.steps import (
     StageFiles,
     StopServices,
 )
-from engine_backup.plan.load_rules import decide_statement
-from engine_backup.run.archive_facts import open_dump
-from engine_backup.run.reading import watched
-from engine_backup.run.restore_facts import programs_for, server_version
+from engine_backup.run.loading import load_dumps
 
 if TYPE_CHECKING:
     from engine_backup.run.restore import RestoreRun
@@ -94,60 +85,6 @@ def create_extensions(step: CreateExtensions, run: RestoreRun) -> None:
 def _drop_extensions(step: CreateExtensions) -> None:
     with postgres.session(step.credentials) as connection:
         postgres.drop_extensions(connection, step.names)
-
-
-def load_dump(step: LoadDump, run: RestoreRun) -> None:
-    """Load one dump; on any later failure the database is emptied again, if it is to stay then."""
-    credentials = step.credentials
-    run.reporter.say(f"- {step.component.label} database '{step.final_name or credentials.database}'")
-    if step.final_name in ("", credentials.database):
-        run.undo.add(
-            f"emptying the {step.component.label} database '{credentials.database}'",
-            lambda: emptying.empty(credentials),
-        )
-    dump = run.facts.archive.dumps[step.component.name]
-    try:
-        if dump.member.dump_format == CUSTOM:
-            _load_custom(step, dump, run)
-        else:
-            _load_plain(step, dump, run)
-    except ProgramError as error:
-        message = f"Errors while restoring database {credentials.database}: {error.message}"
-        raise EngineBackupError(message, f"see the log {run.request.surroundings.log}") from error
-
-
-def _open_watched(step: LoadDump, dump: DumpFacts, run: RestoreRun) -> BinaryIO:
-    """Open a dump so that reading it shows progress."""
-    label = f"{step.component.label}: unpacking" if step.unpacked else step.component.label
-    stream = open_dump(run.archive, dump.member)
-    return watched(stream, lambda done: run.reporter.advance(label, done, dump.unpacked_size))
-
-
-def _load_custom(step: LoadDump, dump: DumpFacts, run: RestoreRun) -> None:
-    programs = programs_for(dump, server_version(step.component, run.facts), run.programs)
-    list_file = run.workspace / f"{step.component.name}.list"
-    list_file.write_text(dump.kept, encoding="utf-8", errors="surrogateescape")
-    with _open_watched(step, dump, run) as stream:
-        if not step.unpacked:
-            arguments = dumps.load_arguments(list_file, step.permissions)
-            dumps.load(programs, step.credentials, arguments, stream, run.workspace)
-            return
-        unpacked = run.workspace / f"{step.component.name}.dump"
-        with unpacked.open("xb") as target:
-            shutil.copyfileobj(stream, target, CHUNK)
-    arguments = dumps.load_arguments(list_file, step.permissions, step.jobs, unpacked)
-    dumps.load(programs, step.credentials, arguments, None, run.workspace)
-    unpacked.unlink()
-
-
-def _load_plain(step: LoadDump, dump: DumpFacts, run: RestoreRun) -> None:
-    with _open_watched(step, dump, run) as stream:
-        plain_loading.load(
-            step.credentials,
-            stream,
-            f"{run.archive.path}: {dump.member.member}",
-            lambda statement: decide_statement(statement, step.permissions).load,
-        )
 
 
 def apply_fixes(step: ApplyFixes, run: RestoreRun) -> None:
@@ -231,7 +168,7 @@ HANDLERS: dict[type, Callable[[Any, RestoreRun], None]] = {
     ForgetApache: forget_apache,
     StopServices: stop_services,
     CreateExtensions: create_extensions,
-    LoadDump: load_dump,
+    LoadDumps: load_dumps,
     ApplyFixes: apply_fixes,
     PlaceFiles: place_files,
     PlaceSqlite: place_sqlite,

@@ -1,0 +1,76 @@
+"""How many processes load each database of a restore, and how many databases are loaded at the same time.
+
+What an option says counts. Else the processors are shared out by size, rounded up: a load
+waits for the disk now and then, and the largest database should not be loaded alone in the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Each is a connection to a server that other programs use too (`max_connections` of PostgreSQL is 100).
+MOST_JOBS = 8
+LEAST_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Work:
+    """A database to load.
+
+    `size` is what it takes on the server, `unpacked_size` the file that several processes read, both
+    in bytes; None for a plain dump, which only one process can load. `asked`: as many were asked for.
+    """
+
+    name: str
+    size: int
+    unpacked_size: int | None = None
+    asked: int | None = None
+
+
+@dataclass(frozen=True)
+class Share:
+    """How one database is loaded: more than one process needs the dump `unpacked` to a file."""
+
+    jobs: int
+    unpacked: bool
+
+
+def at_once(count: int, cores: int) -> int:
+    """Return how many of `count` databases are loaded at the same time, by so many processors."""
+    return max(1, min(count, max(cores, LEAST_AT_ONCE)))
+
+
+def share_out(works: Sequence[Work], cores: int, free_space: int) -> dict[str, Share]:
+    """Return how each database is loaded, by name, the largest first.
+
+    `free_space` in bytes: all unpacked dumps must fit there together. One that does not is
+    streamed to a single process.
+    """
+    shares: dict[str, Share] = {}
+    for work in sorted(works, key=lambda work: work.size, reverse=True):
+        jobs = _jobs(work, works, cores)
+        room = work.unpacked_size is not None and work.unpacked_size < free_space
+        unpacked = jobs > 1 and room
+        if unpacked:
+            free_space -= work.unpacked_size or 0
+        shares[work.name] = Share(jobs if unpacked else 1, unpacked)
+    return shares
+
+
+def _jobs(work: Work, works: Sequence[Work], cores: int) -> int:
+    """Return how many processes one database should have, if its dump can be unpacked."""
+    if work.unpacked_size is None:
+        return 1
+    if work.asked is not None:
+        return work.asked
+    fixed = [_fixed(other) for other in works]
+    rest = max(1, cores - sum(fixed))
+    total = sum(other.size for other, jobs in zip(works, fixed) if not jobs)
+    wanted = -(-rest * work.size // total) if total else 1
+    return max(1, min(MOST_JOBS, wanted))
+
+
+def _fixed(work: Work) -> int:
+    """Return how many processes a database has in any case; 0 when its share depends on the others."""
+    return work.asked or 0 if work.unpacked_size is not None else 1

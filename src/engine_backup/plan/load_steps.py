@@ -1,0 +1,119 @@
+"""The steps that load databases: extensions, then all loads side by side, then corrections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine_backup.model.components import AfterLoad, Component
+from engine_backup.model.facts import Credentials, DumpFacts, RestoreFacts, TargetDatabase
+from engine_backup.model.presets import CUSTOM
+from engine_backup.model.requests import RestoreRequest
+from engine_backup.model.server import MemorySettings
+from engine_backup.model.steps import ApplyFixes, CreateExtensions, LoadDump, LoadDumps
+from engine_backup.plan import database_checks, space
+from engine_backup.plan.load_settings import Settings, load_settings, server_memory
+from engine_backup.plan.load_sharing import Share, Work, at_once, share_out
+from engine_backup.plan.provisioning import Provisioning
+
+# An unpacked dump whose size nobody knows is taken for so many times its packed size.
+UNPACKED_FACTOR = 20
+
+
+def with_permissions(request: RestoreRequest, made: Provisioning) -> bool:
+    """Making any database implies permissions for all (since 4.3.0)."""
+    return bool(made.names) if request.permissions is None else request.permissions
+
+
+def load_steps(request: RestoreRequest, facts: RestoreFacts, made: Provisioning) -> tuple[object, ...]:
+    """Return the steps for all databases with a log-in, the largest first."""
+    chosen = {t.component.name: t for t in facts.targets if t.credentials is not None}
+    works = [_work(t, request, facts) for t in chosen.values()]
+    shares = share_out(works, facts.cores, facts.free_space)
+    jobs = sum(share.jobs for share in shares.values())
+    rules = _Rules(request, facts, made)
+    loads = tuple(rules.load(chosen[name], share, jobs) for name, share in shares.items())
+    return (
+        *(step for target in chosen.values() for step in rules.extensions(target)),
+        *((LoadDumps(loads, at_once(len(loads), facts.cores)),) if loads else ()),
+        *(step for target in chosen.values() for step in rules.fixes(target)),
+    )
+
+
+def _work(target: TargetDatabase, request: RestoreRequest, facts: RestoreFacts) -> Work:
+    name = target.component.name
+    dump = facts.archive.dumps[name]
+    size = space.database_need(dump, facts.archive.recorded_sizes.get(name)).size
+    return Work(name, size, _unpacked_size(dump), request.restore_jobs.get(name))
+
+
+def _unpacked_size(dump: DumpFacts) -> int | None:
+    """Return how large a custom dump is without its compressor, in bytes; None for a plain one."""
+    if dump.member.dump_format != CUSTOM:
+        return None
+    if not dump.member.compressor:
+        return dump.member.size
+    return dump.member.size * UNPACKED_FACTOR if dump.unpacked_size is None else dump.unpacked_size
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What decides how dumps are loaded."""
+
+    request: RestoreRequest
+    facts: RestoreFacts
+    made: Provisioning
+
+    def extensions(self, target: TargetDatabase) -> list[CreateExtensions]:
+        """Return the step that creates what a dump needs, where nobody else does."""
+        component = target.component
+        missing = database_checks.missing_extensions(self.facts.archive.dumps[component.name], target)
+        if not missing or component.name in self.made.names:
+            return []
+        return [CreateExtensions(component, self._login(target), missing)]
+
+    def load(self, target: TargetDatabase, share: Share, jobs: int) -> LoadDump:
+        """Return one load; `jobs` is how many processes all loads have together."""
+        component = target.component
+        return LoadDump(
+            component,
+            self._login(target),
+            self._permissions(component),
+            share.jobs,
+            share.unpacked,
+            _final(target).database,
+            self._settings(target, jobs),
+        )
+
+    def fixes(self, target: TargetDatabase) -> list[ApplyFixes]:
+        """Return what corrects a database once it is loaded."""
+        which = target.component.after_load
+        if which is AfterLoad.NOTHING or self.request.keep_temporary_data:
+            return []
+        return [ApplyFixes(target.component, self._login(target), which, _final(target).database)]
+
+    def _login(self, target: TargetDatabase) -> Credentials:
+        return self.made.loads.get(target.component.name, _final(target))
+
+    def _permissions(self, component: Component) -> bool:
+        """The administrator runs grants of others."""
+        if self.facts.archive.dumps[component.name].foreign_grants and component.name in self.made.names:
+            return False
+        return with_permissions(self.request, self.made)
+
+    def _settings(self, target: TargetDatabase, jobs: int) -> Settings:
+        server = self._server(target)
+        local = database_checks.is_local(_final(target).host, self.facts.host)
+        memory = server_memory(server, local, self.facts.memory)
+        return load_settings(server, memory, jobs, self.facts.cores)
+
+    def _server(self, target: TargetDatabase) -> MemorySettings:
+        if target.state is not None:
+            return target.state.memory
+        server = self.facts.servers.get(target.component.name)
+        return server.state.memory if server and server.state else MemorySettings()
+
+
+def _final(target: TargetDatabase) -> Credentials:
+    if target.credentials is None:
+        raise ValueError(f"{target.component.name} is loaded without credentials")
+    return target.credentials

@@ -1,0 +1,147 @@
+"""Loading the dumps of a restore side by side; the first that fails, or a signal, ends the others."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+from engine_backup.drivers import dumps, emptying, plain_loading, postgres
+from engine_backup.drivers.interruption import Interruption
+from engine_backup.drivers.load_sessions import LoadSession
+from engine_backup.model.errors import EngineBackupError, ProgramError
+from engine_backup.model.facts import DumpFacts
+from engine_backup.model.presets import CUSTOM
+from engine_backup.model.steps import LoadDump, LoadDumps
+from engine_backup.plan.load_rules import decide_statement
+from engine_backup.run import stopping
+from engine_backup.run.archive_facts import open_dump
+from engine_backup.run.reading import watched
+from engine_backup.run.restore_facts import programs_for, server_version
+
+if TYPE_CHECKING:
+    from engine_backup.run.restore import RestoreRun
+
+CHUNK = 1 << 20
+# A signal that another thread got is seen by then.
+LONGEST_WAIT_SECONDS = 1.0
+
+
+def load_dumps(step: LoadDumps, run: RestoreRun) -> None:
+    """Load all dumps; on any later failure each database is emptied again, if it is to stay then.
+
+    When this returns or raises, no load is going on any more: what undoes them can begin.
+    """
+    for load in step.loads:
+        _prepare(load, run)
+    interruption = Interruption()
+    with (
+        ThreadPoolExecutor(step.at_once, "load") as pool,
+        _ended_on_failure(pool, interruption),
+    ):
+        _await([pool.submit(_load, load, run, interruption) for load in step.loads])
+
+
+def _prepare(step: LoadDump, run: RestoreRun) -> None:
+    """Say what is loaded, and how it is taken back, before anything of it begins."""
+    credentials = step.credentials
+    run.reporter.say(f"- {step.component.label} database '{step.final_name or credentials.database}'")
+    if step.final_name in ("", credentials.database):
+        run.undo.add(
+            f"emptying the {step.component.label} database '{credentials.database}'",
+            lambda: emptying.empty(credentials),
+        )
+
+
+def _await(loads: Sequence[Future[None]]) -> None:
+    """Wait for all, and raise what the first that failed has raised.
+
+    What others raise after that comes from being ended.
+    """
+    waiting = True
+    while waiting:
+        done, going = wait(loads, LONGEST_WAIT_SECONDS, FIRST_EXCEPTION)
+        for load in loads:
+            if load in done:
+                load.result()
+        waiting = bool(going)
+
+
+@contextmanager
+def _ended_on_failure(pool: ThreadPoolExecutor, interruption: Interruption) -> Iterator[None]:
+    """End what is going on in a pool when the block fails, by a signal too, and wait for that end.
+
+    Signals are ignored meanwhile: they ask for the same.
+    """
+    try:
+        yield
+    except BaseException:
+        with stopping.ignored():
+            pool.shutdown(wait=False, cancel_futures=True)
+            interruption.trigger()
+            pool.shutdown(wait=True)
+        raise
+
+
+def _load(step: LoadDump, run: RestoreRun, interruption: Interruption) -> None:
+    """Load one dump, in a thread that starts its programs and awaits them."""
+    interruption.check()
+    database, label = step.credentials.database, step.component.label
+    dump = run.facts.archive.dumps[step.component.name]
+    session = LoadSession(step.credentials, step.settings, interruption)
+    run.reporter.note(f"{label} database: loading")
+    try:
+        if dump.member.dump_format == CUSTOM:
+            _load_custom(step, dump, session, run)
+        else:
+            _load_plain(step, dump, session, run)
+    except ProgramError as error:
+        message = f"Errors while restoring database {database}: {error.message}"
+        raise EngineBackupError(message, f"see the log {run.request.surroundings.log}") from error
+    with postgres.session(step.credentials) as connection:
+        postgres.make_lasting(connection)
+    run.reporter.note(f"{label} database: loaded")
+
+
+@contextmanager
+def _opened(
+    step: LoadDump, dump: DumpFacts, interruption: Interruption, run: RestoreRun
+) -> Iterator[BinaryIO]:
+    """Open a dump so that reading it shows progress, and ends early when it is to."""
+    label = f"{step.component.label}: unpacking" if step.unpacked else step.component.label
+
+    def advance(done: int) -> None:
+        interruption.check()
+        run.reporter.advance(label, done, dump.unpacked_size)
+
+    with watched(open_dump(run.archive, dump.member), advance) as stream:
+        yield stream
+
+
+def _load_custom(step: LoadDump, dump: DumpFacts, session: LoadSession, run: RestoreRun) -> None:
+    programs = programs_for(dump, server_version(step.component, run.facts), run.programs)
+    list_file = run.workspace / f"{step.component.name}.list"
+    list_file.write_text(dump.kept, encoding="utf-8", errors="surrogateescape")
+    with _opened(step, dump, session.interruption, run) as stream:
+        if not step.unpacked:
+            arguments = dumps.load_arguments(list_file, step.permissions)
+            dumps.load(programs, session, arguments, stream, run.workspace)
+            return
+        unpacked = run.workspace / f"{step.component.name}.dump"
+        with unpacked.open("xb") as target:
+            shutil.copyfileobj(stream, target, CHUNK)
+    arguments = dumps.load_arguments(list_file, step.permissions, step.jobs, unpacked)
+    dumps.load(programs, session, arguments, None, run.workspace)
+    unpacked.unlink()
+
+
+def _load_plain(step: LoadDump, dump: DumpFacts, session: LoadSession, run: RestoreRun) -> None:
+    with _opened(step, dump, session.interruption, run) as stream:
+        plain_loading.load(
+            session,
+            stream,
+            f"{run.archive.path}: {dump.member.member}",
+            lambda statement: decide_statement(statement, step.permissions).load,
+        )
