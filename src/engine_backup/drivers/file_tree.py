@@ -248,7 +248,10 @@ def stage(
                     copied.add(member.entry.stored_name)
             running.stdin.write(END)
     except ProgramError as error:
-        raise _first_complaint(error) from error
+        complaint = _first_complaint(error)
+        if complaint is None:
+            raise
+        raise complaint from error
     for name in names - copied:
         raise DamagedArchiveError(f"the archived files: {os.fsdecode(name)} is missing")
 
@@ -265,9 +268,12 @@ def _names_to_stage(selected: Iterable[FileEntry], archived: dict[bytes, FileEnt
     return names
 
 
-def _first_complaint(error: ProgramError) -> ProgramError:
-    """Name the first thing that went wrong; tar's last line only says that something did."""
+def _first_complaint(error: ProgramError) -> ProgramError | None:
+    """Name the first thing that went wrong; tar's last line only says that something did.
+
+    None when tar has said nothing, as when it was killed.
+    """
     lines = [line for line in error.error_output.splitlines() if line and not _WORDLESS.fullmatch(line)]
     if not lines:
-        return error
+        return None
     return ProgramError(f"cannot unpack the files: {lines[0]}", error.exit_status, error.error_output)
