@@ -305,6 +305,21 @@ class TestStaging:
         with pytest.raises(DamagedArchiveError, match="etc/x/b is missing"):
             stage(io.BytesIO(content), tmp_path / "staging", [*entries, stranger])
 
+    def test_a_tar_that_ends_without_a_word(
+        self, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its failure is its own cause of nothing: who follows the causes comes to an end."""
+        put(root, "etc/x/a")
+        content, entries = saved(root, "/etc/x")
+        program = tmp_path / "bin/tar"
+        program.parent.mkdir()
+        program.write_text("#!/bin/sh\nkill -KILL $$\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        with pytest.raises(ProgramError, match="tar was ended by signal 9") as caught:
+            stage(io.BytesIO(content), tmp_path / "staging", entries)
+        assert caught.value.__cause__ is not caught.value
+
     def test_odd_names(self, root: Path, target: Path, tmp_path: Path) -> None:
         for name in ODD_NAMES:
             put(root, b"etc/x/" + name, name)
