@@ -57,7 +57,8 @@ def mode(path):
     return path.stat().st_mode & 0o7777
 
 
-children = text(Path(f"/proc/{os.getppid()}/task/{os.getppid()}/children")).split()
+# The kernel lists children by the thread that started them.
+children = [n for path in Path(f"/proc/{os.getppid()}/task").glob("*/children") for n in text(path).split()]
 passfile = os.environ.get("PGPASSFILE")
 found = {
     "program": Path(sys.argv[0]).name,

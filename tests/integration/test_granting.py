@@ -16,6 +16,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from engine_backup.drivers import dumps, granting, postgres, postgres_programs
+from engine_backup.drivers.load_sessions import LoadSession
 from engine_backup.drivers.plain_dump import Statement, split
 from engine_backup.drivers.postgres import rows
 from engine_backup.drivers.process import Command, run
@@ -180,7 +181,7 @@ def load(site: Site, dump: Path, owner: str, directory: Path) -> str:
     (directory / "list").write_text(load_rules.kept_list(load_rules.parse_toc(text).entries))
     arguments = dumps.load_arguments(directory / "list", permissions=False)
     with dump.open("rb") as stream:
-        dumps.load(site.server.programs, login, arguments, stream, directory)
+        dumps.load(site.server.programs, LoadSession(login), arguments, stream, directory)
     return target
 
 
