@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
+from engine_backup.drivers.durable import sync_directory
 from engine_backup.model.components import Component
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.facts import Credentials
@@ -69,13 +69,23 @@ def rewrite(root: Path, component: Component, credentials: Credentials, when: da
     contents = [(place, rewritten(_text(place), component, credentials)) for place in existing]
     for place, content in contents:
         _keep_copy(place, when)
-        _replace(place, content)
+        _replace(place, content, when)
     return existing
+
+
+def concerned_paths(path: Path, when: datetime) -> tuple[Path, ...]:
+    """Return every name beside a conf file, its own included, that `rewrite` makes or changes."""
+    return (path, copy_path(path, when), _passing(path, when))
 
 
 def copy_path(path: Path, when: datetime) -> Path:
     """Return where the previous content of a rewritten file is kept: `FILE.YYYYmmddHHMMSS`."""
     return path.with_name(f"{path.name}.{when:%Y%m%d%H%M%S}")
+
+
+def _passing(path: Path, when: datetime) -> Path:
+    """Return the name under which new files are written; a service that starts meanwhile does not read it."""
+    return path.with_name(f".{path.name}.{when:%Y%m%d%H%M%S}.new")
 
 
 def _block(prefix: str, credentials: Credentials) -> str:
@@ -130,39 +140,37 @@ def _keep_copy(place: Path, when: datetime) -> None:
     if os.path.lexists(target):
         return
     try:
-        _write_beside(target, place, place.read_bytes())
+        _write_beside(target, place, place.read_bytes(), _passing(place, when))
     except OSError as error:
         raise EngineBackupError(f"Failed to backup {place}: {error.strerror}") from error
     times = place.stat()
     os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def _replace(place: Path, text: str) -> None:
+def _replace(place: Path, text: str, when: datetime) -> None:
     try:
-        _write_beside(place, place, text.encode("utf-8", "surrogateescape"))
+        _write_beside(place, place, text.encode("utf-8", "surrogateescape"), _passing(place, when))
     except OSError as error:
         raise EngineBackupError(f"cannot rewrite {place}: {error.strerror}") from error
     except UnicodeEncodeError as error:
         raise EngineBackupError(f"cannot rewrite {place}: a value is no text in UTF-8") from error
 
 
-def _write_beside(target: Path, like: Path, content: bytes) -> None:
-    """Put a new file at `target` in one step, with the owner, mode and attributes of `like`.
-
-    The temporary name does not end in `.conf`, so a service that starts meanwhile does not read it.
-    """
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".new", dir=target.parent)
+def _write_beside(target: Path, like: Path, content: bytes, passing: Path) -> None:
+    """Put a new file at `target` in one step, with the owner, mode and attributes of `like`."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(passing, flags, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            _take_attributes(descriptor, name, like)
+            _take_attributes(descriptor, str(passing), like)
             os.fsync(descriptor)
-        Path(name).replace(target)
+        passing.replace(target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        passing.unlink(missing_ok=True)
         raise
-    _sync_directory(target.parent)
+    sync_directory(target.parent)
 
 
 def _take_attributes(descriptor: int, name: str, like: Path) -> None:
@@ -171,11 +179,3 @@ def _take_attributes(descriptor: int, name: str, like: Path) -> None:
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
     shutil.copystat(like, name)
     os.utime(descriptor)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -80,6 +80,7 @@ class Placing:
 
     `before` is called with a relative name right before the thing of that name is created, replaced or
     given another mode, owner or time: missing parents, the entry, and a directory again when it is finished.
+    Copies are written under names that begin with `passing` before they are moved to their places.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class Placing:
         root: Path,
         followed: frozenset[bytes] = DIRECTORIES_ABOVE,
         before: Before = lambda _name: None,
+        passing: bytes = TEMPORARY_PREFIX,
     ) -> None:
         self._staging = os.fsencode(staging)
+        self._passing = passing
         self._before = before
         self._walk = DirectoryWalk(os.fsencode(root), followed)
         self._copied: dict[tuple[int, int], bytes] = {}
@@ -179,7 +182,7 @@ class Placing:
 
     def _copy(self, staged: bytes, parent: int, name: bytes, entry: FileEntry) -> None:
         """Copy to the other file system under a passing name, then rename; links among files are kept."""
-        temporary = TEMPORARY_PREFIX + secrets.token_hex(8).encode()
+        temporary = self._passing + secrets.token_hex(8).encode()
         status = os.lstat(staged)
         try:
             if stat.S_ISLNK(status.st_mode):

@@ -1,8 +1,9 @@
-"""What stood where files are being placed, kept so that it can be put back exactly.
+"""What stood where files are being placed, kept so that it can be put back exactly, also after a crash.
 
 A file is kept by a second hard link: placing replaces names, never content, so
-the old inode keeps owner, mode, times and links by itself. Where a link cannot
+the old inode keeps owner, mode, times, label and links by itself. Where a link cannot
 be made (another file system) a copy with the same attributes stands in.
+What is kept under which number stands in the file `records` beside them, on the disk before anything changes.
 """
 
 # Archived names are bytes, pathlib holds text.
@@ -11,49 +12,87 @@ be made (another file system) a copy with the same attributes stands in.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine_backup.drivers.directory_walk import DirectoryWalk
+from engine_backup.drivers.durable import sync_directory
 from engine_backup.drivers.file_placing import TEMPORARY_PREFIX
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.paths import DIRECTORIES_ABOVE
 
-NAMES = "names"
+RECORDS = "records"
+LABEL = "security.selinux"
+
+
+@dataclass(frozen=True)
+class _Status:
+    """What a directory gets back: times in nanoseconds, `label` of SELinux as the kernel has it."""
+
+    is_directory: bool
+    mode: int
+    uid: int
+    gid: int
+    atime_ns: int
+    mtime_ns: int
+    label: str = ""
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """One name before the first change: its status (None: nothing was there) and where it is kept."""
+    """One name before the first change: its status (None: nothing there), and the number it is kept under."""
 
     name: bytes
-    status: os.stat_result | None
-    kept: bytes = b""
+    status: _Status | None
+    number: str = ""
 
 
 class KeptFiles:
     """Keeps in `directory` (private, on the same file system if possible) what is about to change.
 
-    `before` is what `file_placing.Placing` calls with each relative name.
+    A directory that another process left is taken up. `before` is what `file_placing.Placing`
+    calls with each relative name. `passing` is how names begin under which files are written
+    beside their places: what is left of these when a run was killed goes away with `restore`.
     """
 
-    def __init__(self, root: Path, directory: Path, followed: frozenset[bytes] = DIRECTORIES_ABOVE) -> None:
-        directory.mkdir(mode=0o700)
+    def __init__(
+        self,
+        root: Path,
+        directory: Path,
+        followed: frozenset[bytes] = DIRECTORIES_ABOVE,
+        passing: bytes = TEMPORARY_PREFIX,
+    ) -> None:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        self._place = directory
         self._directory = os.fsencode(directory)
         self._walk = DirectoryWalk(os.fsencode(root), followed)
-        self._records: list[_Kept] = []
-        self._seen: set[bytes] = set()
+        self._passing = passing
+        self._records = _read(directory / RECORDS)
+        self._seen = {record.name for record in self._records}
+        self._there: set[bytes] = set()
+
+    def keep(self, names: Iterable[bytes]) -> None:
+        """Keep what stands under all these names before any of them is changed; waits for the disk once."""
+        fresh: list[_Kept] = []
+        for name in names:
+            for part in self._concerned(name):
+                self._keep(part, fresh)
+        self._write(fresh)
 
     def before(self, name: bytes) -> None:
         """Keep what stands under `name`, and the times of the directory that holds it."""
+        fresh: list[_Kept] = []
         parent = name.rpartition(b"/")[0]
         if parent:
-            self._keep(parent)
-        self._keep(name)
+            self._keep(parent, fresh)
+        self._keep(name, fresh)
+        self._write(fresh)
 
     def restore(self) -> None:
         """Put everything back, the last change first; times of directories at the very end.
@@ -61,6 +100,7 @@ class KeptFiles:
         What cannot be put back stays kept, to be tried again; all else is put back before
         `EngineBackupError` tells of it.
         """
+        self._remove_passing()
         left: dict[int, _Kept] = {}
         errors: list[str] = []
         for put_back in (self._restore, self._dress_directory):
@@ -71,82 +111,158 @@ class KeptFiles:
                 except (OSError, EngineBackupError) as error:
                     left[number] = record
                     errors.append(f"/{os.fsdecode(record.name)}: {getattr(error, 'strerror', error)}")
-        self._records = [record for _, record in sorted(left.items())]
         if errors:
             raise EngineBackupError(f"{len(left)} files and directories are not as before, first {errors[0]}")
-        self._seen.clear()
 
-    def preserve(self, directory: Path) -> bool:
-        """Move what could not be put back to `directory`, with a list of the names; False when all was."""
-        kept = [record for record in self._records if record.kept]
-        if not kept:
+    def _concerned(self, name: bytes) -> list[bytes]:
+        """Return a name, the directory that holds it, and the missing ones above with what holds these."""
+        parts = name.split(b"/")
+        above = [b"/".join(parts[:count]) for count in range(1, len(parts))]
+        missing = next((number for number, part in enumerate(above) if self._is_missing(part)), len(above))
+        return [*above[max(0, missing - 1) :], name]
+
+    def _is_missing(self, name: bytes) -> bool:
+        if name in self._there:
             return False
-        Path(os.fsdecode(self._directory)).rename(directory)
-        names = (b"%s\t/%s\n" % (_last(record.kept), record.name) for record in kept)
-        (directory / NAMES).write_bytes(b"".join(names))
-        return True
+        try:
+            with self._walk.parent_of(name) as parent:
+                os.stat(_last(name), dir_fd=parent)
+        except FileNotFoundError:
+            return True
+        self._there.add(name)
+        return False
 
-    def _keep(self, name: bytes) -> None:
+    def _keep(self, name: bytes, fresh: list[_Kept]) -> None:
         if name in self._seen:
             return
+        number = str(len(self._seen))
         self._seen.add(name)
         try:
             with self._walk.parent_of(name) as parent:
-                self._records.append(self._look(name, parent))
+                fresh.append(self._look(name, parent, number))
         except FileNotFoundError:
-            self._records.append(_Kept(name, None))
+            fresh.append(_Kept(name, None))
 
-    def _look(self, name: bytes, parent: int) -> _Kept:
+    def _look(self, name: bytes, parent: int, number: str) -> _Kept:
         last = _last(name)
         status = os.stat(last, dir_fd=parent, follow_symlinks=False)
-        if stat.S_ISDIR(status.st_mode):
-            return _Kept(name, status)
-        kept = os.path.join(self._directory, b"%d" % len(self._seen))
+        found = _status(status, b"/proc/self/fd/%d/%s" % (parent, last))
+        if found.is_directory:
+            return _Kept(name, found)
+        kept = self._kept(number)
         try:
             os.link(last, kept, src_dir_fd=parent, follow_symlinks=False)
         except OSError:
             _copy(b"/proc/self/fd/%d/%s" % (parent, last), kept, status)
-        return _Kept(name, status, kept)
+        return _Kept(name, found, number)
+
+    def _kept(self, number: str) -> bytes:
+        return os.path.join(self._directory, number.encode())
+
+    def _write(self, fresh: list[_Kept]) -> None:
+        """Bring records to the disk; links and copies before them."""
+        if not fresh:
+            return
+        sync_directory(self._place)
+        with (self._place / RECORDS).open("ab") as file:
+            file.writelines(_line(record) for record in fresh)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_directory(self._place)
+        self._records += fresh
+
+    def _remove_passing(self) -> None:
+        places = {record.name.rpartition(b"/")[0]: record.name for record in self._records}
+        for name in places.values():
+            with suppress(OSError, EngineBackupError), self._walk.parent_of(name) as directory:
+                for found in os.listdir(b"/proc/self/fd/%d" % directory):
+                    if found.startswith(self._passing):
+                        os.unlink(found, dir_fd=directory)
 
     def _restore(self, record: _Kept) -> None:
         try:
             with self._walk.parent_of(record.name) as parent:
                 if record.status is None:
                     _remove(_last(record.name), parent)
-                elif record.kept:
+                elif record.number and os.path.lexists(self._kept(record.number)):
                     self._put_back(record, parent)
         except FileNotFoundError:
             if record.status is not None:
                 raise
 
     def _put_back(self, record: _Kept, parent: int) -> None:
-        last = _last(record.name)
+        last, kept = _last(record.name), self._kept(record.number)
         try:
-            os.rename(record.kept, last, dst_dir_fd=parent)
+            os.rename(kept, last, dst_dir_fd=parent)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            passing = b"%s%d" % (TEMPORARY_PREFIX, os.getpid())
+            passing = self._passing + b"back"
             try:
-                _copy(record.kept, b"/proc/self/fd/%d/%s" % (parent, passing), os.lstat(record.kept))
+                _copy(kept, b"/proc/self/fd/%d/%s" % (parent, passing), os.lstat(kept))
                 os.rename(passing, last, src_dir_fd=parent, dst_dir_fd=parent)
             finally:
                 with suppress(FileNotFoundError):
                     os.unlink(passing, dir_fd=parent)
         # Renaming one of two names of the same file over the other does nothing: the file was not replaced.
         with suppress(FileNotFoundError):
-            os.unlink(record.kept)
+            os.unlink(kept)
 
     def _dress_directory(self, record: _Kept) -> None:
         status = record.status
-        if status is None or not stat.S_ISDIR(status.st_mode):
+        if status is None or not status.is_directory:
             return
         with self._walk.parent_of(record.name) as parent:
             place = b"/proc/self/fd/%d/%s" % (parent, _last(record.name))
-            if (now := os.stat(place)).st_uid != status.st_uid or now.st_gid != status.st_gid:
-                os.chown(place, status.st_uid, status.st_gid)
-            os.chmod(place, stat.S_IMODE(status.st_mode))
-            os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))
+            if (now := os.stat(place)).st_uid != status.uid or now.st_gid != status.gid:
+                os.chown(place, status.uid, status.gid)
+            os.chmod(place, status.mode)
+            if status.label != _label(place):
+                os.setxattr(place, LABEL, os.fsencode(status.label))
+            os.utime(place, ns=(status.atime_ns, status.mtime_ns))
+
+
+def _status(status: os.stat_result, place: bytes) -> _Status:
+    is_directory = stat.S_ISDIR(status.st_mode)
+    return _Status(
+        is_directory,
+        stat.S_IMODE(status.st_mode),
+        status.st_uid,
+        status.st_gid,
+        status.st_atime_ns,
+        status.st_mtime_ns,
+        _label(place) if is_directory else "",
+    )
+
+
+def _label(place: bytes) -> str:
+    """Return a directory's SELinux label; "" where there is none, or no SELinux."""
+    try:
+        return os.fsdecode(os.getxattr(place, LABEL))
+    except OSError:
+        return ""
+
+
+def _line(record: _Kept) -> bytes:
+    document = {
+        "name": os.fsdecode(record.name),
+        "status": asdict(record.status) if record.status else None,
+        "number": record.number,
+    }
+    return json.dumps(document, ensure_ascii=True).encode() + b"\n"
+
+
+def _read(path: Path) -> list[_Kept]:
+    """Read what another process recorded; a line that was cut off is about what was never changed."""
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    documents = [json.loads(line) for line in lines]
+    return [
+        _Kept(os.fsencode(d["name"]), _Status(**d["status"]) if d["status"] else None, d["number"])
+        for d in documents
+    ]
 
 
 def _last(name: bytes) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import time
 from contextlib import suppress
@@ -35,6 +36,11 @@ _SERVER_NAMES = ("postgres", "postmaster")
 _PID, _PORT, _SOCKET_DIRECTORY, _STATUS = 0, 3, 4, 7
 _TAKES_CONNECTIONS = ("ready", "standby")
 _START_LOG = "pgstartup.log"
+# What initdb and a server make at the top (PostgreSQL manual, 73.1), and copies of configuration files.
+_OF_A_CLUSTER = re.compile(
+    r"base|global|log|pg_\w+|PG_VERSION|postmaster\.\w+|current_logfiles(\.tmp)?|[\w.-]*log(file)?"
+    r"|\.?(postgresql(\.auto)?|pg_hba|pg_ident)\.conf(\..+)?"
+)
 
 
 class LocalCluster:
@@ -44,7 +50,6 @@ class LocalCluster:
         self.root = root
         self.data = data or root / DATA
         self.service = service
-        self._made: list[Path] = []
 
     def observe(self) -> ClusterFacts:
         """Return what is there now; nothing is changed. An unreadable data directory counts as none."""
@@ -73,13 +78,23 @@ class LocalCluster:
             return ()
         return tuple(listed.decode("ascii", "replace").split())
 
+    def missing_directories(self) -> tuple[Path, ...]:
+        """Return the directories that `initialise` would make, the outermost first.
+
+        Raises `EngineBackupError` when the data directory holds something, which `remove` would take away.
+        """
+        facts = self.observe()
+        if facts.initialised or facts.obstacle:
+            reason = facts.obstacle or f"there is a cluster in {self.data}"
+            raise EngineBackupError(f"cannot initialise PostgreSQL: {reason}", f"look into {self.data}")
+        places = (self.data.parent.parent, self.data.parent, self.data)
+        return tuple(place for place in places if not place.exists())
+
     def initialise(self) -> None:
         """Make the cluster, in UTF-8 and the engine's locale where the machine has it.
 
         Raises `ProgramError`. Nothing is started.
         """
-        places = (self.data.parent.parent, self.data.parent, self.data)
-        self._made = [place for place in places if not place.exists()]
         options = ("--encoding=UTF8", f"--locale={_best_locale(self.locales())}")
         setup = find_program("postgresql-setup", self.root)
         if setup is not None:
@@ -87,23 +102,27 @@ class LocalCluster:
         else:
             self._initdb(options)
 
-    def remove(self, before: ClusterFacts) -> None:
-        """Undo `initialise`, given what `observe` said before; directories that it made go too.
+    def remove(self, made: tuple[Path, ...]) -> None:
+        """Undo `initialise`; `made` is what `missing_directories` said before, and goes too.
 
-        Raises `EngineBackupError` when there was something already, or when its server runs.
+        Raises `EngineBackupError` when its server runs, or when there is anything that no cluster has.
         """
-        if before.obstacle:
-            raise EngineBackupError(f"nothing is removed: {before.obstacle}", f"look into {self.data}")
-        if before.initialised or self.observe().running:
+        if self.observe().running:
             raise EngineBackupError(
                 f"the cluster in {self.data} is in use and stays", f"stop it: systemctl stop {self.service}"
             )
-        for path in self.data.iterdir() if self.data.is_dir() else ():
+        paths = list(self.data.iterdir()) if self.data.is_dir() else []
+        strange = sorted(path.name for path in paths if not _OF_A_CLUSTER.fullmatch(path.name))
+        if strange:
+            raise EngineBackupError(
+                f"{self.data} holds what no cluster has, and stays: {strange[0]}", "look into it, and remove it"
+            )
+        for path in paths:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
-        for directory in reversed(self._made):
+        for directory in reversed(made):
             with suppress(OSError):  # something else lies there now
                 directory.rmdir()
 

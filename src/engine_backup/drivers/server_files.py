@@ -7,25 +7,21 @@ gains nothing by it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import secrets
 import shutil
 import stat
-import tempfile
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from engine_backup.drivers.durable import sync_directory
 from engine_backup.model.errors import EngineBackupError
+from engine_backup.model.ways_back import ReplacedFile
 
-
-@dataclass(frozen=True)
-class ReplacedFile:
-    """What undoing takes: the real file, the copy of the former one beside it, and that one's SHA-256."""
-
-    path: Path
-    copy: Path
-    digest: str
+MOST_COPIES = 1000
 
 
 def read(path: Path) -> str:
@@ -33,23 +29,49 @@ def read(path: Path) -> str:
     return _content(real_file(path)).decode("utf-8", "surrogateescape")
 
 
-def replace(path: Path, text: str, when: datetime) -> ReplacedFile | None:
-    """Give a file a new text in one step; None when it has it already.
+def prepare(path: Path, text: str, when: datetime) -> ReplacedFile | None:
+    """Return how a file will be replaced by `replace`, and put back; None when it has that text already.
 
-    The former file is copied to `FILE.YYYYmmddHHMMSS` beside it, with owner, mode, times and
-    attributes, as stock does (reference 1.5). Owner and mode stay. Raises `EngineBackupError`;
-    then the file is as it was.
+    Nothing is changed yet. The copy's name is `FILE.YYYYmmddHHMMSS`, as with stock (reference 1.5), or
+    one that is free: an older copy of the same second stays what it is.
     """
     place = real_file(path)
-    former, content = _content(place), text.encode("utf-8", "surrogateescape")
-    if former == content:
+    former = _content(place)
+    if former == _encoded(text):
         return None
+    stem = f"{place.name}.{when:%Y%m%d%H%M%S}"
+    names = (place.with_name(f"{stem}.{number}" if number else stem) for number in range(MOST_COPIES))
+    copy = next((name for name in names if not os.path.lexists(name)), None)
+    if copy is None:
+        raise EngineBackupError(f"cannot copy {place}: too many copies", f"remove {stem}.* from {place.parent}")
+    passing = place.with_name(f".{place.name}.{secrets.token_hex(8)}.new")
+    return ReplacedFile(place, copy, hashlib.sha256(former).hexdigest(), passing)
+
+
+def replace(replaced: ReplacedFile, text: str) -> None:
+    """Give a file a new text in one step, after copying it with owner, mode, times and attributes.
+
+    Owner and mode stay. Raises `EngineBackupError`; then the file is as it was.
+    """
+    place = replaced.path
     try:
-        copy = _kept_copy(place, former, when)
-        _move_in(_written(place, content, place, keep_times=False), place)
+        _write(replaced.passing, _content(place), place, keep_times=True)
+        replaced.passing.rename(_free(replaced.copy))
+        _write(replaced.passing, _encoded(text), place, keep_times=False)
+        _move_in(replaced.passing, place)
     except OSError as error:
         raise EngineBackupError(f"cannot rewrite {place}: {error.strerror}") from error
-    return ReplacedFile(place, copy, hashlib.sha256(former).hexdigest())
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Give a file a new text in one step, and keep no copy; raises `EngineBackupError`."""
+    place = real_file(path)
+    passing = place.with_name(f".{place.name}.{secrets.token_hex(8)}.new")
+    try:
+        _write(passing, _encoded(text), place, keep_times=False)
+        _move_in(passing, place)
+    except OSError as error:
+        raise EngineBackupError(f"cannot rewrite {place}: {error.strerror}") from error
 
 
 def restore(replaced: ReplacedFile) -> None:
@@ -64,11 +86,13 @@ def restore(replaced: ReplacedFile) -> None:
             f"cannot put the former {replaced.path} back: {replaced.copy} is not what it was",
             f"compare {replaced.path} with your own copies",
         )
-    if copied:
-        try:
+    try:
+        with suppress(FileNotFoundError):
+            replaced.passing.unlink()
+        if copied:
             _move_in(replaced.copy, replaced.path)
-        except OSError as error:
-            raise EngineBackupError(f"cannot put {replaced.path} back: {error.strerror}") from error
+    except OSError as error:
+        raise EngineBackupError(f"cannot put {replaced.path} back: {error.strerror}") from error
 
 
 def real_file(path: Path) -> Path:
@@ -98,39 +122,33 @@ def _content(place: Path) -> bytes:
         raise EngineBackupError(f"cannot read {place}: {error.strerror}") from error
 
 
-def _kept_copy(place: Path, content: bytes, when: datetime) -> Path:
-    """Copy a file under a name that is free: an older copy of the same second stays what it is."""
-    stem = f"{place.name}.{when:%Y%m%d%H%M%S}"
-    written = _written(place, content, place, keep_times=True)
-    try:
-        for number in range(1000):
-            copy = place.with_name(f"{stem}.{number}" if number else stem)
-            try:
-                os.link(written, copy)
-            except FileExistsError:
-                continue
-            return copy
-    finally:
-        written.unlink()
-    raise EngineBackupError(f"cannot copy {place}: too many copies", f"remove {stem}.* from {place.parent}")
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
-def _written(place: Path, content: bytes, like: Path, *, keep_times: bool) -> Path:
-    """Write a new file beside `place`, with owner, mode and attributes of `like`, and return its name.
+def _free(copy: Path) -> Path:
+    """Return the name of a copy, which nobody may have taken meanwhile."""
+    if os.path.lexists(copy):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(copy))
+    return copy
 
-    The name does not end in `.conf`: a server that reads the directory passes it over.
+
+def _write(passing: Path, content: bytes, like: Path, *, keep_times: bool) -> None:
+    """Write a new file with owner, mode and attributes of `like`.
+
+    Its name does not end in `.conf`: a server that reads the directory passes it over.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".new", dir=place.parent)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(passing, flags, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            _take_attributes(descriptor, name, like, keep_times)
+            _take_attributes(descriptor, str(passing), like, keep_times)
             os.fsync(descriptor)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        passing.unlink(missing_ok=True)
         raise
-    return Path(name)
 
 
 def _take_attributes(descriptor: int, name: str, like: Path, keep_times: bool) -> None:
@@ -144,8 +162,4 @@ def _take_attributes(descriptor: int, name: str, like: Path, keep_times: bool) -
 
 def _move_in(source: Path, target: Path) -> None:
     source.replace(target)
-    descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(target.parent)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from engine_backup.drivers.durable import sync_directory
 from engine_backup.model.errors import EngineBackupError
 
 SUFFIX = ".partial"
@@ -32,11 +33,7 @@ class OutputFile:
         """Rename to the final name, replacing what stood there in one step, also across a power cut."""
         self.path.replace(self.final)
         self.published = True
-        directory = os.open(self.final.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(self.final.parent)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from engine_backup.drivers.server_survey import observe_server
 from engine_backup.model.errors import EngineBackupError, Problem
 from engine_backup.model.facts import Credentials, HostFacts, ServerFacts, TargetDatabase
 from engine_backup.model.requests import Administrator, RestoreRequest
+from engine_backup.model.ways_back import ServerAccess
 from engine_backup.plan.database_checks import is_local
 
 MAINTENANCE_DATABASE = "postgres"
@@ -28,6 +29,16 @@ class Server:
 
     credentials: Credentials
     cluster: LocalCluster | None
+
+    @classmethod
+    def reached_by(cls, access: ServerAccess, root: Path) -> Server:
+        """Return the server that a journal speaks of."""
+        return cls(access.credentials, LocalCluster(root) if access.local else None)
+
+    @property
+    def access(self) -> ServerAccess:
+        """The way to it, for a journal."""
+        return ServerAccess(self.credentials, self.cluster is not None)
 
     def connect(self, database: str = MAINTENANCE_DATABASE) -> Connection:
         """Log in as administrator, in autocommit mode; the caller closes. Raises `LoginError`."""

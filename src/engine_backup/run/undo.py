@@ -1,53 +1,51 @@
-"""Taking back what a failed run has changed, in reverse order."""
+"""Taking back what a run has changed, the last change first: when it fails, or long after it was killed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
+from engine_backup.plan.unfinished import order
+from engine_backup.run.journal import Journal
 from engine_backup.run.reporting import Reporter
-
-_Step = tuple[str, Callable[[], None]]
+from engine_backup.run.taking_back import Place, take_back
 
 
 class Undo:
-    """A list of ways back; each handler that changes the machine adds one before it begins.
+    """The ways back of a run; each handler that changes the machine adds one before it begins.
 
     A way back may be gone twice, or although nothing was changed.
     """
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, journal: Journal, place: Place, reporter: Reporter) -> None:
+        self._journal = journal
+        self._place = place
         self._reporter = reporter
-        self._steps: list[_Step] = []
-
-    def add(self, title: str, action: Callable[[], None]) -> None:
-        """Remember how to take back what is about to be done; `title` says it to people."""
-        self._steps.append((title, action))
-
-    def forget(self) -> None:
-        """Keep all that was done: the run succeeded."""
-        self._steps.clear()
+        self.add = journal.add
+        self.forget = journal.forget
 
     def unwind(self) -> list[str]:
         """Take everything back; returns a line for each part that could not be."""
-        if not self._steps:
+        content = self._journal.content
+        numbers = order(content.ways, frozenset(content.taken_back))
+        if not numbers:
             return []
-        failures = self._take_back(reversed(self._steps))
+        failures = self._go(numbers)
         if failures:
             # What was in the way may be gone: with its former configuration a server was restarted.
-            failures = self._take_back([step for step, _ in failures])
-        self._steps.clear()
+            failures = self._go(list(failures))
         if not failures:
             self._reporter.say("All that was changed has been undone.")
-        return [f"{title}: {error}" for (title, _), error in failures]
+        return [f"{content.ways[number]}: {error}" for number, error in failures.items()]
 
-    def _take_back(self, steps: Iterable[_Step]) -> list[tuple[_Step, Exception]]:
-        """Try each of them, and return those that failed."""
-        failures: list[tuple[_Step, Exception]] = []
-        for title, action in steps:
-            self._reporter.say(f"Undoing: {title}")
+    def _go(self, numbers: list[int]) -> dict[int, Exception]:
+        """Go these ways back, and return those that failed."""
+        failures: dict[int, Exception] = {}
+        for number in numbers:
+            way = self._journal.content.ways[number]
+            self._reporter.say(f"Undoing: {way}")
             try:
-                action()
+                take_back(way, self._place)
             except Exception as error:  # noqa: BLE001 - one failure must not keep the others from being undone
                 self._reporter.note(f"undoing failed: {error!r}")
-                failures.append(((title, action), error))
+                failures[number] = error
+            else:
+                self._journal.taken_back(number)
         return failures
