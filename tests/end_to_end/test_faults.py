@@ -568,19 +568,33 @@ signal.signal(signal.SIGINT, stop)
 
 
 def test_a_second_signal_while_the_first_is_obeyed(target: Target, original: Original, tmp_path: Path):
-    """Impatience (or systemd) does not keep a restore from being undone."""
+    """Impatience ends a restore at once; what was changed can be taken back from its journal."""
     bindir = wrapped(tmp_path / "bin", original.server.programs, pg_restore=SLOW_TO_STOP + LOAD_AND_WAIT)
     process = real_process.start(target.words(f"--pg-bindir={bindir}"))
     await_file(bindir / "reached", process)
     process.send_signal(signal.SIGTERM)
     await_file(bindir / "stopping", process)
-    process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGINT)
+    result = real_process.result(process)
+    assert_failed(result, ExitStatus.INCOMPLETE_CHANGE, "stopped at once by SIGINT", "engine-backup rollback")
+    assert "FATAL: stopped at once by SIGINT" in target.machine.log.read_text()
+    target.roll_back().check()
+    assert not is_alive(bindir)
+    target.assert_untouched()
+
+
+def test_a_lost_terminal_that_tells_twice_is_no_impatience(
+    target: Target, original: Original, tmp_path: Path
+):
+    bindir = wrapped(tmp_path / "bin", original.server.programs, pg_restore=SLOW_TO_STOP + LOAD_AND_WAIT)
+    process = real_process.start(target.words(f"--pg-bindir={bindir}"))
+    await_file(bindir / "reached", process)
+    process.send_signal(signal.SIGHUP)
+    await_file(bindir / "stopping", process)
+    process.send_signal(signal.SIGHUP)
     (bindir / "go").touch()
     result = real_process.result(process)
-    assert_failed(result, ExitStatus.INTERRUPTED, "stopped by SIGTERM", "start it again")
-    assert "All that was changed has been undone." in result.stdout
-    assert not is_alive(bindir)
+    assert_failed(result, ExitStatus.INTERRUPTED, "stopped by SIGHUP", "start it again")
     target.assert_untouched()
 
 

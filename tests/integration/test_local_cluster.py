@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from engine_backup.drivers.server_observation import (
 )
 from engine_backup.model.errors import EngineBackupError, ProgramError
 from engine_backup.model.server import ClusterFacts
+from engine_backup.model.ways_back import ReplacedFile
 from engine_backup.plan.access_rules import with_access, with_administrator_access
 from engine_backup.plan.server_settings import Conditions, edited
 
@@ -80,8 +82,11 @@ def program(root: Path, name: str, text: str) -> None:
     path.chmod(0o755)
 
 
-def rewrite(cluster: LocalCluster, name: str, text: str) -> server_files.ReplacedFile | None:
-    return server_files.replace(cluster.data / name, text, WHEN)
+def rewrite(cluster: LocalCluster, name: str, text: str) -> ReplacedFile:
+    replaced = server_files.prepare(cluster.data / name, text, WHEN)
+    assert replaced is not None
+    server_files.replace(replaced, text)
+    return replaced
 
 
 def test_before_there_is_anything(root):
@@ -135,10 +140,11 @@ def test_a_server_that_cannot_start_tells_where_to_look(cluster):
 def test_a_new_cluster_can_be_removed_and_no_other(root):
     found = LocalCluster(root)
     empty = found.observe()
+    made = found.missing_directories()
     found.initialise()
-    with pytest.raises(EngineBackupError, match="is in use and stays"):
-        found.remove(found.observe())
-    found.remove(empty)
+    with pytest.raises(EngineBackupError, match="there is a cluster in"):
+        found.missing_directories()
+    found.remove(made)
     assert list(found.data.iterdir()) == []
     assert found.observe() == empty
 
@@ -146,10 +152,8 @@ def test_a_new_cluster_can_be_removed_and_no_other(root):
 def test_what_was_there_before_is_not_removed(root):
     found = LocalCluster(root)
     (found.data / "base").mkdir()
-    before = found.observe()
-    assert "holds no PostgreSQL cluster, but is not empty" in before.obstacle
-    with pytest.raises(EngineBackupError, match="nothing is removed"):
-        found.remove(before)
+    with pytest.raises(EngineBackupError, match="holds no PostgreSQL cluster, but is not empty"):
+        found.missing_directories()
     assert (found.data / "base").is_dir()
 
 
@@ -160,17 +164,25 @@ def test_directories_that_were_made_go_with_the_cluster(root, monkeypatch):
     (root / "var/lib/pgsql/data").rmdir()
     (root / "var/lib/pgsql").rmdir()
     found = LocalCluster(root)
-    empty = found.observe()
+    made = found.missing_directories()
     found.initialise()
     assert found.observe().initialised
-    found.remove(empty)
+    found.remove(made)
     assert list((root / "var/lib").iterdir()) == []
 
 
 def test_a_running_server_is_not_removed(running):
-    before = ClusterFacts(running.data, "", 0, 0)
     with pytest.raises(EngineBackupError, match="is in use and stays"):
-        running.remove(before)
+        running.remove(())
+
+
+@pytest.mark.parametrize("name", ["thesis.odt", ".git", "src", "base2"])
+def test_a_directory_with_something_else_in_it_is_not_removed(cluster, name):
+    (cluster.data / name).mkdir()
+    before = sorted(cluster.data.iterdir())
+    with pytest.raises(EngineBackupError, match=f"holds what no cluster has, and stays: {re.escape(name)}"):
+        cluster.remove(())
+    assert sorted(cluster.data.iterdir()) == before
 
 
 def test_a_second_initialisation_is_refused(cluster):
@@ -251,7 +263,6 @@ def test_where_the_socket_wants_a_password_a_first_line_helps_for_a_while(runnin
     assert f"local all {facts.owner} peer" in caught.value.hint
 
     replaced = rewrite(running, "pg_hba.conf", with_administrator_access(SCRAM_ONLY, facts.owner))
-    assert replaced is not None
     running.reload()
     with administrator_session(facts, patience_seconds=10) as connection:
         assert broken_configuration(connection) == ()
@@ -294,7 +305,7 @@ def test_edited_settings_are_taken(running):
         )
         assert edit.restart
         assert edit.broken == ()
-        replaced = server_files.replace(files.configuration, edit.text, WHEN)
+        replaced = rewrite(running, "postgresql.conf", edit.text)
         assert broken_configuration(connection) == ()
         running.reload()
     with administrator_session(running.restart()) as connection:
@@ -304,7 +315,6 @@ def test_edited_settings_are_taken(running):
     for change in edit.changes:
         assert shown[change.name] == change.new
     assert again.changes == ()
-    assert replaced is not None
     server_files.restore(replaced)
     running.restart()
 

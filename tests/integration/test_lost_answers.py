@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from engine_backup.drivers.kept_files import KeptFiles
 from engine_backup.drivers.postgres import rows
 from engine_backup.drivers.run_log import open_log
 from engine_backup.drivers.scratch_server import ScratchServer
@@ -22,8 +23,11 @@ from engine_backup.model.facts import Credentials
 from engine_backup.model.provisioning_steps import ProvisionDatabase, ProvisionRole, RenameDatabases
 from engine_backup.model.secret import Secret
 from engine_backup.run import provisioning_handlers
+from engine_backup.run.changing import new_head
+from engine_backup.run.journal import begin
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.servers import Server
+from engine_backup.run.taking_back import Place
 from engine_backup.run.undo import Undo
 
 ENGINE = BY_NAME["engine"]
@@ -51,10 +55,11 @@ def run(server: ScratchServer, tmp_path: Path) -> Any:
     reporter = Reporter(
         SimpleNamespace(say=print, warn=print, settle=lambda: None), open_log(tmp_path / "log")
     )
+    journal = begin(tmp_path, new_head(tmp_path / "archive", ("engine",), tmp_path))
     facts = SimpleNamespace(targets=(SimpleNamespace(component=ENGINE, credentials=None),))
     return SimpleNamespace(
         servers={ENGINE.name: Server(superuser, None)},
-        undo=Undo(reporter),
+        undo=Undo(journal, Place(tmp_path, KeptFiles(tmp_path, tmp_path / "kept")), reporter),
         reporter=reporter,
         facts=facts,
         started=datetime.now(),

@@ -139,6 +139,10 @@ class Target:
         """Restore the archive of the machine."""
         return self.machine.command(*self.words(*more))
 
+    def roll_back(self, *more: str) -> Result:
+        """Take back what a killed restore has left."""
+        return self.machine.roll_back("rollback", *more)
+
     def assert_untouched(self) -> None:
         """Hold that databases are empty, files are as they were, and nothing is left behind."""
         for credentials in self.logins.values():

@@ -96,6 +96,13 @@ class Machine:
         """Run a mode on this machine's root, with a log of its own."""
         return self.command(*self.words(mode, *words))
 
+    def roll_back(self, mode: str = "rollback", *more: str) -> Result:
+        """Run `rollback`, `commit` or `journal` on this machine's root."""
+        self.runs += 1
+        return self.command(
+            mode, f"--root={self.root}", f"--log={self.log}", f"--tmpdir={self.temporary}", *more
+        )
+
     def leftovers(self) -> list[str]:
         """Name what runs must not leave behind."""
         found = [str(path) for path in self.temporary.iterdir()]

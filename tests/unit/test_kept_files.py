@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from engine_backup.drivers.kept_files import NAMES, KeptFiles
+from engine_backup.drivers.kept_files import RECORDS, KeptFiles
 from engine_backup.model.errors import EngineBackupError
 
 
@@ -58,7 +58,6 @@ def test_all_comes_back(root, kept, place):
     kept.restore()
     kept.restore()
     assert contents(root) == former("first", "second", "third")
-    assert not kept.preserve(place / "preserved")
 
 
 def block(root: Path) -> None:
@@ -86,11 +85,41 @@ def test_undoing_twice_loses_nothing(root, kept):
     assert contents(root) == former("first", "second", "third")
 
 
-def test_what_cannot_come_back_is_preserved_with_its_name(root, kept, place):
-    block(root)
-    with pytest.raises(EngineBackupError):
-        kept.restore()
-    assert kept.preserve(place / "preserved")
-    number, name = (place / "preserved" / NAMES).read_text().rstrip("\n").split("\t")
-    assert name == "/etc/second"
-    assert (place / "preserved" / number).read_text() == "former second"
+def test_another_process_puts_all_back(root, kept, place):
+    """What a run keeps outlives it; the last record may be cut off."""
+    with (place / "kept" / RECORDS).open("ab") as records:
+        records.write(b'{"name": "etc/fir')
+    KeptFiles(root, place / "kept").restore()
+    assert contents(root) == former("first", "second", "third")
+
+
+def test_what_was_put_back_already_is_left_alone(root, kept, place):
+    kept.restore()
+    (root / "etc/first").write_text("edited since")
+    KeptFiles(root, place / "kept").restore()
+    assert (root / "etc/first").read_text() == "edited since"
+
+
+def test_all_is_kept_beforehand_with_missing_directories(root, place):
+    (root / "etc").chmod(0o711)
+    times = (root / "etc").stat().st_mtime_ns
+    found = KeptFiles(root, place / "kept")
+    found.keep([b"etc/new/deep/file", b"etc/first", b"etc/new/other"])
+    (root / "etc/new/deep").mkdir(parents=True)
+    for name in ("etc/new/deep/file", "etc/new/other"):
+        (root / name).write_text("new")
+    (root / "etc").chmod(0o700)
+    KeptFiles(root, place / "kept").restore()
+    assert contents(root) == former("first", "second", "third")
+    assert not (root / "etc/new").exists()
+    status = (root / "etc").stat()
+    assert (status.st_mode & 0o777, status.st_mtime_ns) == (0o711, times)
+
+
+def test_passing_names_of_a_killed_run_go_away(root, place):
+    found = KeptFiles(root, place / "kept", passing=b".passing-7-")
+    found.keep([b"etc/first"])
+    for name in (".passing-7-abc", ".passing-8-abc"):
+        (root / "etc" / name).write_text("half a file")
+    KeptFiles(root, place / "kept", passing=b".passing-7-").restore()
+    assert set(contents(root)) == {"first", "second", "third", ".passing-8-abc"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from engine_backup.cli.console import TextConsole
 from engine_backup.cli.environment import Environment
@@ -26,9 +26,15 @@ def main() -> int:
     """
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]
-    stopping.obey()
+    stopping.obey(_leave)
     os.umask(0o077)
     return run(sys.argv[1:], Environment())
+
+
+def _leave(error: EngineBackupError) -> NoReturn:
+    """End the process at once, from within a signal handler: streams may be in the middle of a line."""
+    os.write(2, f"\nFATAL: {error.message}\n  hint: {error.hint}\n".encode())
+    os._exit(error.status)
 
 
 def run(words: Sequence[str], environment: Environment) -> int:

@@ -13,12 +13,22 @@ from engine_backup.cli.parser import MODE, USED, Settings
 from engine_backup.model.components import DATABASES, SCOPE_ALL, Component
 from engine_backup.model.errors import UsageError
 from engine_backup.model.facts import Credentials
-from engine_backup.model.options import BACKUP, DEMO, PROMPT, RESTORE, VERIFY, option_name
+from engine_backup.model.options import (
+    BACKUP,
+    DEMO,
+    JOURNAL,
+    JOURNAL_MODES,
+    PROMPT,
+    RESTORE,
+    VERIFY,
+    option_name,
+)
 from engine_backup.model.requests import (
     Administrator,
     BackupRequest,
     DemoRequest,
     DumpWish,
+    JournalRequest,
     Request,
     RestoreRequest,
     Surroundings,
@@ -40,6 +50,8 @@ def build_request(settings: Settings, environment: Environment) -> Request:
         return _demo(settings)
     _check_hosted_engine_options(settings, mode)
     surroundings = _surroundings(settings, mode, environment)
+    if mode in JOURNAL_MODES:
+        return JournalRequest(surroundings, mode, settings.get(("", "run")))
     file = _archive(settings, mode, surroundings, environment)
     _check_not_same(file, surroundings.log)
     if mode == BACKUP:
@@ -75,8 +87,8 @@ def _surroundings(settings: Settings, mode: str, environment: Environment) -> Su
 
 def _json(settings: Settings, mode: str) -> bool:
     """A run that changes something tells people what it does; only a plan is for programs."""
-    asked = mode in (BACKUP, RESTORE) and settings.get(("", "json"), False)
-    if asked and not settings.get(("", "dry_run"), False):
+    asked = mode in (BACKUP, RESTORE, JOURNAL) and settings.get(("", "json"), False)
+    if asked and mode != JOURNAL and not settings.get(("", "dry_run"), False):
         raise UsageError("--json needs --dry-run", "add --dry-run: it prints the plan and changes nothing")
     return bool(asked)
 
@@ -139,6 +151,7 @@ def _restore(
         for name in (
             "permissions", "keep_temporary_data", "provision_all", "he_remove_storage_vm", "he_remove_hosts",
             "include_paths", "allow_paths", "accept_archived_hosts", "on_existing", "yes",
+            "keep_undo",
         )
         if ("", name) in settings
     }  # fmt: skip

@@ -115,7 +115,8 @@ class LocalCluster:
         strange = sorted(path.name for path in paths if not _OF_A_CLUSTER.fullmatch(path.name))
         if strange:
             raise EngineBackupError(
-                f"{self.data} holds what no cluster has, and stays: {strange[0]}", "look into it, and remove it"
+                f"{self.data} holds what no cluster has, and stays: {strange[0]}",
+                "look into it, and remove it",
             )
         for path in paths:
             if path.is_dir() and not path.is_symlink():

@@ -43,7 +43,9 @@ def prepare(path: Path, text: str, when: datetime) -> ReplacedFile | None:
     names = (place.with_name(f"{stem}.{number}" if number else stem) for number in range(MOST_COPIES))
     copy = next((name for name in names if not os.path.lexists(name)), None)
     if copy is None:
-        raise EngineBackupError(f"cannot copy {place}: too many copies", f"remove {stem}.* from {place.parent}")
+        raise EngineBackupError(
+            f"cannot copy {place}: too many copies", f"remove {stem}.* from {place.parent}"
+        )
     passing = place.with_name(f".{place.name}.{secrets.token_hex(8)}.new")
     return ReplacedFile(place, copy, hashlib.sha256(former).hexdigest(), passing)
 

@@ -9,6 +9,7 @@ from enum import Enum
 from engine_backup.model.archive import DumpMember, FileEntry
 from engine_backup.model.components import Component
 from engine_backup.model.errors import Problem
+from engine_backup.model.journal import JournalFacts
 from engine_backup.model.preflight import CertificateFact, PreflightFacts
 from engine_backup.model.secret import Secret
 from engine_backup.model.server import (
@@ -222,6 +223,7 @@ class RestoreFacts:
     `locales` are this machine's. `preflight` is what surrounds a restore.
     `place_problems` are targets of files that cannot be written.
     `existing_files` are conf files of this machine that credentials could be rewritten in.
+    `journals` are those of other restores here.
     `free_space` of the temporary directory and `memory` in bytes; `cores` that this program may use.
     """
 
@@ -235,6 +237,7 @@ class RestoreFacts:
     place_problems: tuple[str, ...] = ()
     existing_files: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+    journals: tuple[JournalFacts, ...] = ()
     free_space: int = 0
     cores: int = 1
     memory: int = 0

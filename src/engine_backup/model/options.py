@@ -16,8 +16,11 @@ from engine_backup.model.errors import UsageError
 from engine_backup.model.presets import COMPRESSOR_WORDS, DUMP_FORMATS
 
 BACKUP, RESTORE, VERIFY, DEMO = "backup", "restore", "verify", "demo"
+ROLLBACK, COMMIT, JOURNAL = "rollback", "commit", "journal"
 STOCK_MODES: tuple[str, ...] = (BACKUP, RESTORE, VERIFY)
-MODES: tuple[str, ...] = (*STOCK_MODES, DEMO)
+JOURNAL_MODES: tuple[str, ...] = (ROLLBACK, COMMIT, JOURNAL)
+ENGINE_MODES: tuple[str, ...] = (*STOCK_MODES, *JOURNAL_MODES)
+MODES: tuple[str, ...] = (*ENGINE_MODES, DEMO)
 
 COMPRESSORS = ", ".join(COMPRESSOR_WORDS)
 TAR_COMPRESSORS = ", ".join(word for word in COMPRESSOR_WORDS if word != "zstd")
@@ -131,19 +134,21 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
     Option("--scope", "scopes", f"what to save, restore or verify: {', '.join(SCOPES)}; repeatable"
            " (default: all)", GENERAL, metavar="SCOPE", read=read_scope, repeatable=True),
     Option("--file", "file", "the archive; needed unless the mode is backup", GENERAL, metavar="FILE"),
-    Option("--log", "log", "append the log to this file", GENERAL, metavar="FILE"),
+    Option("--log", "log", "append the log to this file", GENERAL, metavar="FILE", modes=ENGINE_MODES),
     Option("--tmpdir", "tmpdir", "parent of the private temporary directory (default: $TMPDIR or /tmp)",
-           GENERAL, metavar="DIR"),
+           GENERAL, metavar="DIR", modes=ENGINE_MODES),
     Option("--root", "root", "work on the engine under this root directory (default: /)", GENERAL,
-           metavar="DIR"),
+           metavar="DIR", modes=ENGINE_MODES),
     Option("--product-version", "product_version", "product version to assume instead of the installed one",
            GENERAL, metavar="VERSION"),
     Option("--pg-bindir", "pg_bindir", "directory of the PostgreSQL programs to use", GENERAL, metavar="DIR",
            modes=MODES),
     Option("--dry-run", "dry_run", "print the plan and stop", GENERAL, form=Form.FLAG,
            modes=(BACKUP, RESTORE)),
-    Option("--json", "json", "with --dry-run: print the plan as JSON, and nothing else", GENERAL,
-           form=Form.FLAG, modes=(BACKUP, RESTORE)),
+    Option("--json", "json", "print JSON, and nothing else: the plan of --dry-run, or the journals", GENERAL,
+           form=Form.FLAG, modes=(BACKUP, RESTORE, JOURNAL)),
+    Option("--run", "run", "the restore to roll back or to commit, by the name that journal shows", GENERAL,
+           metavar="NAME", modes=(ROLLBACK, COMMIT)),
     Option("--include-path", "include_paths", "save or restore this path too; may be given several times",
            GENERAL, metavar="PATH", repeatable=True, modes=(BACKUP, RESTORE)),
     Option("--archive-compressor", "archive_compressor", f"compress the whole archive: {TAR_COMPRESSORS}"
@@ -172,6 +177,8 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
     Option("--on-existing", "on_existing", "what to do when a database to create is there and not empty:"
            " refuse, or replace it and keep the old one under another name", RESTORING, metavar="WAY",
            read=read_on_existing, modes=(RESTORE,)),
+    Option("--keep-undo", "keep_undo", "keep the old state after a success: rollback brings it back,"
+           " commit drops it", RESTORING, form=Form.FLAG, modes=(RESTORE,)),
     Option("--yes", "yes", "do not ask before a database is replaced", RESTORING, form=Form.FLAG,
            modes=(RESTORE,)),
     Option("--provision-admin-user", "administrator",

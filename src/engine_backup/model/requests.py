@@ -86,6 +86,7 @@ class RestoreRequest:
     include_paths: tuple[str, ...] = ()
     allow_paths: tuple[str, ...] = ()
     accept_archived_hosts: bool = False
+    keep_undo: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,15 @@ class VerifyRequest:
 
     surroundings: Surroundings
     file: Path
+
+
+@dataclass(frozen=True)
+class JournalRequest:
+    """`rollback`, `commit` and `journal`. `run` names a run; None is the one that is meant anyway."""
+
+    surroundings: Surroundings
+    mode: str
+    run: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,4 +116,4 @@ class DemoRequest:
     pg_bindir: Path | None = None
 
 
-Request = Union[BackupRequest, RestoreRequest, VerifyRequest, DemoRequest]
+Request = Union[BackupRequest, RestoreRequest, VerifyRequest, JournalRequest, DemoRequest]

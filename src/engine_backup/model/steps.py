@@ -251,6 +251,7 @@ class Plan:
 
     `gate` steps come first: what must run before the rest can be looked at (a server that is
     stopped). `notes` are decisions with their reasons, told by `--dry-run` and in the log.
+    `concerned` names what a restore changes, as in its journal.
     """
 
     steps: tuple[object, ...]
@@ -258,3 +259,4 @@ class Plan:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    concerned: tuple[str, ...] = ()

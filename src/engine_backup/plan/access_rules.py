@@ -83,12 +83,22 @@ def _with(text: str, access: _Access) -> str:
 def with_administrator_access(text: str, os_user: str, method: str = "peer") -> str:
     """Return pg_hba.conf with a first line that lets an OS account in on the socket as the role of its name.
 
-    For a short time: give the file its former text back afterwards.
+    For a short time: see `without_administrator_access`.
     """
+    addition = _administrator_lines(text, os_user, method)
+    return text if text.startswith(addition) else addition + text
+
+
+def without_administrator_access(text: str, os_user: str, method: str = "peer") -> str:
+    """Return pg_hba.conf without what `with_administrator_access` has put in front."""
+    addition = _administrator_lines(text, os_user, method)
+    return text[len(addition) :] if text.startswith(addition) else text
+
+
+def _administrator_lines(text: str, os_user: str, method: str) -> str:
     line = f"local   all             {_written(os_user, REGULAR_EXPRESSIONS_SINCE):<15} {method}"
     ending = _line_end(text)
-    addition = f"{MARK}{ending}{line}{ending}"
-    return text if text.startswith(addition) else addition + text
+    return f"{MARK}{ending}{line}{ending}"
 
 
 def broken_lines(text: str) -> tuple[str, ...]:

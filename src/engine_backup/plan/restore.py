@@ -20,6 +20,7 @@ from engine_backup.model.facts import (
     RestoreFacts,
     TargetDatabase,
 )
+from engine_backup.model.journal import SERVER
 from engine_backup.model.paths import SAVED_PATHS
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.requests import RestoreRequest
@@ -33,7 +34,7 @@ from engine_backup.model.steps import (
     StageFiles,
     StopServices,
 )
-from engine_backup.plan import clashes, database_checks, preflight
+from engine_backup.plan import clashes, database_checks, preflight, unfinished
 from engine_backup.plan.compatibility import accepts
 from engine_backup.plan.file_selection import Selection, select
 from engine_backup.plan.load_steps import load_steps, with_permissions
@@ -121,7 +122,13 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             *_unwritten(request, facts),
         ),
         problems=_problems(request, facts, selection, made),
+        concerned=_concerned(components, made),
     )
+
+
+def _concerned(components: tuple[Component, ...], made: Provisioning) -> tuple[str, ...]:
+    """Name what is changed: restores of other things may go on at the same time."""
+    return (*(component.name for component in components), *((SERVER,) if made.names else ()))
 
 
 def _apache(facts: RestoreFacts, selection: Selection) -> tuple[ForgetApache, ...]:
@@ -208,6 +215,7 @@ def _problems(
 ) -> tuple[Problem, ...]:
     components = restored_components(request, facts.archive)
     problems = [
+        *unfinished.problems(_concerned(components, made), facts.journals, request.surroundings.root),
         *_version_problems(facts),
         *_unfinished_options(request),
         *preflight.problems(facts.preflight),

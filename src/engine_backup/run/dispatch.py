@@ -6,16 +6,25 @@ import errno
 import os
 import shutil
 from pathlib import Path
+from typing import Union
 
 from engine_backup.drivers.run_log import open_log
 from engine_backup.model.errors import EngineBackupError, ExitStatus, InterruptedByUserError, RefusedError
-from engine_backup.model.options import BACKUP, RESTORE, VERIFY
-from engine_backup.model.requests import BackupRequest, DemoRequest, Request, RestoreRequest, VerifyRequest
+from engine_backup.model.options import BACKUP, JOURNAL, RESTORE, ROLLBACK, VERIFY
+from engine_backup.model.requests import (
+    BackupRequest,
+    DemoRequest,
+    JournalRequest,
+    Request,
+    RestoreRequest,
+    VerifyRequest,
+)
 from engine_backup.run.reporting import Console, Reporter
 
 DEFAULT_LOG_DIRECTORY = Path("var/log/ovirt-engine-backup")
 LOW_SPACE_BYTES = 10_000 << 10
 
+_LoggedRequest = Union[BackupRequest, RestoreRequest, VerifyRequest, JournalRequest]
 MODES: dict[type, str] = {BackupRequest: BACKUP, RestoreRequest: RESTORE, VerifyRequest: VERIFY}
 
 
@@ -25,6 +34,10 @@ def perform(request: Request, console: Console) -> ExitStatus:
         from engine_backup.run.demo import demonstrate
 
         return demonstrate(request, console)
+    if isinstance(request, JournalRequest) and request.mode == JOURNAL:
+        from engine_backup.run.rollback import show_journals
+
+        return show_journals(request, console)
     surroundings = request.surroundings
     with open_log(surroundings.log, surroundings.root / DEFAULT_LOG_DIRECTORY) as log:
         reporter = Reporter(console, log, quiet=surroundings.json)
@@ -48,9 +61,13 @@ def perform(request: Request, console: Console) -> ExitStatus:
                 console.warn(log.failure)
 
 
-def _head(request: BackupRequest | RestoreRequest | VerifyRequest, reporter: Reporter) -> None:
+def _head(request: _LoggedRequest, reporter: Reporter) -> None:
     """Print the lines that callers look for (contract K4)."""
     surroundings = request.surroundings
+    if isinstance(request, JournalRequest):
+        reporter.note(f"Start of engine-backup mode {request.mode}")
+        reporter.say(f"log file: {surroundings.log}")
+        return
     mode, scopes = MODES[type(request)], surroundings.scopes
     reporter.note(f"Start of engine-backup mode {mode} scope {','.join(scopes)} file {request.file}")
     reporter.say(f"Start of engine-backup with mode '{mode}'")
@@ -59,7 +76,7 @@ def _head(request: BackupRequest | RestoreRequest | VerifyRequest, reporter: Rep
     reporter.say(f"log file: {surroundings.log}")
 
 
-def _run(request: BackupRequest | RestoreRequest | VerifyRequest, reporter: Reporter) -> ExitStatus:
+def _run(request: _LoggedRequest, reporter: Reporter) -> ExitStatus:
     if isinstance(request, BackupRequest):
         from engine_backup.run.backup import back_up
 
@@ -68,14 +85,16 @@ def _run(request: BackupRequest | RestoreRequest | VerifyRequest, reporter: Repo
         from engine_backup.run.restore import restore
 
         return restore(request, reporter)
+    if isinstance(request, JournalRequest):
+        from engine_backup.run import rollback
+
+        return (rollback.roll_back if request.mode == ROLLBACK else rollback.commit)(request, reporter)
     from engine_backup.run.verify import verify
 
     return verify(request, reporter)
 
 
-def _show_failure(
-    error: BaseException, request: BackupRequest | RestoreRequest | VerifyRequest, reporter: Reporter
-) -> None:
+def _show_failure(error: BaseException, request: _LoggedRequest, reporter: Reporter) -> None:
     """Let a program that waits for a plan read why there is none; a refused one was shown already."""
     if not request.surroundings.json or isinstance(error, RefusedError):
         return
@@ -92,20 +111,22 @@ def _log_program_output(error: BaseException | None, reporter: Reporter) -> None
         error = error.__cause__
 
 
-def _describe(error: OSError, request: BackupRequest | RestoreRequest | VerifyRequest) -> EngineBackupError:
+def _describe(error: OSError, request: _LoggedRequest) -> EngineBackupError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _no_space(request)
     place = f": {os.fsdecode(error.filename)}" if error.filename else ""
     return EngineBackupError(f"{error.strerror or error}{place}", f"see the log {request.surroundings.log}")
 
 
-def _no_space(request: BackupRequest | RestoreRequest | VerifyRequest) -> EngineBackupError:
+def _no_space(request: _LoggedRequest) -> EngineBackupError:
     """Name the file system that is full: that of the archive, or the temporary one."""
-    places = (request.file.parent, request.surroundings.tmpdir, request.surroundings.root)
+    surroundings = request.surroundings
+    usual = surroundings.root if isinstance(request, JournalRequest) else request.file.parent
+    places = (usual, surroundings.tmpdir, surroundings.root)
     free = {place: shutil.disk_usage(place).free for place in places if place.exists()}
     fullest = min(free, key=lambda place: free[place])
     if free[fullest] >= LOW_SPACE_BYTES:
         # What filled the disk is cleaned up by now; the archive is the usual culprit.
-        fullest = request.file.parent
+        fullest = usual
     message = f"no space left on the file system of {fullest} (free now: {free[fullest] >> 10} KiB)"
     return EngineBackupError(message, "make room there, or choose another place with --file or --tmpdir")

@@ -1,8 +1,8 @@
 """The journal of a run that changes the machine: what survives a crash, so that all can be taken back.
 
-Each run has a directory of its own below `STAGING_DIRECTORY`, 0700, with the file `journal`, the files that it
-replaced (`kept`) and what it unpacked. The journal is JSON lines, each on the disk before the change that it
-speaks of is made:
+Each run has a directory of its own below `STAGING_DIRECTORY`, 0700, with the file `journal`, the files that
+it replaced (`kept`) and what it unpacked. The journal is JSON lines, each on the disk before the change that
+it speaks of is made:
 
 `{"journal": 1, "run": …}`      the head: what is restored, from where, by which process
 `{"begun": STEP}`, `{"done": STEP}`
@@ -95,7 +95,7 @@ class Journal:
             self.taken_back(number)
 
     def child(self, child: Child) -> None:
-        """Write down that a program was started; nothing waits for the disk: no power cut leaves it running."""
+        """Write down that a program was started; nothing waits for the disk, a power cut ends it anyway."""
         line = {"child": child.pid, "started": child.started, "program": child.program}
         self._write(line, durable=False)
 
@@ -220,7 +220,9 @@ def take_up(directory: Path) -> Journal:
             return Journal(directory, descriptor, _read(file.read(), directory))
     except BlockingIOError as error:
         os.close(descriptor)
-        raise EngineBackupError(f"run {directory.name} is still going on", "wait until it has ended") from error
+        raise EngineBackupError(
+            f"run {directory.name} is still going on", "wait until it has ended"
+        ) from error
     except BaseException:
         os.close(descriptor)
         raise

@@ -8,13 +8,14 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from engine_backup.drivers import dumps, emptying, plain_loading, postgres
+from engine_backup.drivers import dumps, plain_loading, postgres
 from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.load_sessions import LoadSession
 from engine_backup.model.errors import EngineBackupError, ProgramError
 from engine_backup.model.facts import DumpFacts
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.steps import LoadDump, LoadDumps
+from engine_backup.model.ways_back import EmptyDatabase
 from engine_backup.plan.load_rules import decide_statement
 from engine_backup.run import stopping
 from engine_backup.run.archive_facts import open_dump
@@ -49,10 +50,7 @@ def _prepare(step: LoadDump, run: RestoreRun) -> None:
     credentials = step.credentials
     run.reporter.say(f"- {step.component.label} database '{step.final_name or credentials.database}'")
     if step.final_name in ("", credentials.database):
-        run.undo.add(
-            f"emptying the {step.component.label} database '{credentials.database}'",
-            lambda: emptying.empty(credentials),
-        )
+        run.undo.add(EmptyDatabase(credentials, step.component.label))
 
 
 def _await(loads: Sequence[Future[None]]) -> None:
@@ -73,12 +71,12 @@ def _await(loads: Sequence[Future[None]]) -> None:
 def _ended_on_failure(pool: ThreadPoolExecutor, interruption: Interruption) -> Iterator[None]:
     """End what is going on in a pool when the block fails, by a signal too, and wait for that end.
 
-    Signals are ignored meanwhile: they ask for the same.
+    A signal that comes meanwhile asks for the same.
     """
     try:
         yield
     except BaseException:
-        with stopping.ignored():
+        with stopping.clearing_up():
             pool.shutdown(wait=False, cancel_futures=True)
             interruption.trigger()
             pool.shutdown(wait=True)

@@ -31,7 +31,7 @@ def observe_preflight(
     return PreflightFacts(
         certificates=archive.certificates,
         spaces=(*_files(root, archive, components, selection), *_databases(root, archive, local_targets)),
-        services=tuple(ServiceFact(s, _runs(s, root, configuration)) for s in concerned(names)),
+        services=service_facts(names, root, configuration),
         packages=tuple(
             PackageFact(c, package, packages.installed(package, root))
             for c in components
@@ -39,6 +39,11 @@ def observe_preflight(
         ),
         hosted_engine=archive.hosted_engine,
     )
+
+
+def service_facts(names: frozenset[str], root: Path, configuration: Configuration) -> tuple[ServiceFact, ...]:
+    """Say of each service that works on these components whether it runs."""
+    return tuple(ServiceFact(s, _runs(s, root, configuration)) for s in concerned(names))
 
 
 def _runs(service: Service, root: Path, configuration: Configuration) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,21 @@ from engine_backup.model.provisioning_steps import (
     StartServer,
 )
 from engine_backup.model.secret import Secret
-from engine_backup.model.server import ClusterPrivileges, RoleBefore
+from engine_backup.model.ways_back import (
+    DisableServer,
+    DropDatabase,
+    DropRole,
+    GiveDatabaseBack,
+    PutNamesBack,
+    PutRoleBack,
+    PutServerFileBack,
+    RemoveCluster,
+    RemovePasswordNotes,
+    StopServer,
+)
 from engine_backup.plan.access_rules import with_administrator_access
+from engine_backup.run import administrator_access
+from engine_backup.run.administrator_access import ACCESS_FILE
 from engine_backup.run.archive_facts import grant_statements
 from engine_backup.run.preflight_facts import STAGING_DIRECTORY
 from engine_backup.run.servers import Server
@@ -41,7 +55,6 @@ from engine_backup.run.servers import Server
 if TYPE_CHECKING:
     from engine_backup.run.restore import RestoreRun
 
-ACCESS_FILE = "pg_hba.conf"
 NOTES_DIRECTORY = STAGING_DIRECTORY.parent
 
 
@@ -57,7 +70,7 @@ def initialise_server(step: InitialiseServer, run: RestoreRun) -> None:
     """Initialise this machine's cluster; taken back by removing what it made."""
     run.reporter.say("Initializing PostgreSQL")
     cluster = _cluster(run)
-    run.undo.add(f"the new cluster in {step.cluster.data}", lambda: cluster.remove(step.cluster))
+    run.undo.add(RemoveCluster(cluster.data, cluster.missing_directories()))
     cluster.initialise()
 
 
@@ -65,9 +78,9 @@ def start_server(step: StartServer, run: RestoreRun) -> None:
     """Start the server, and have it started at boot from now on."""
     cluster = _cluster(run)
     if not cluster.enabled():
-        run.undo.add("enabling PostgreSQL at boot", cluster.disable)
+        run.undo.add(DisableServer())
         cluster.enable()
-    run.undo.add("starting PostgreSQL", cluster.stop)
+    run.undo.add(StopServer())
     cluster.start()
 
 
@@ -75,33 +88,20 @@ def allow_administrator(step: AllowAdministrator, run: RestoreRun) -> None:
     """Put a line in front of pg_hba.conf, for the time of this run only."""
     cluster = _cluster(run)
     path = step.cluster.data / ACCESS_FILE
-    former = server_files.read(path)
-    text = with_administrator_access(former, step.cluster.owner)
-    addition = text[: len(text) - len(former)]
-
-    def take_away() -> None:
-        current = server_files.read(path)
-        if current.startswith(addition):
-            server_files.replace(path, current[len(addition) :], run.started)
-            cluster.reload()
-
-    _replace(path, text, run, cluster.reload)
-    run.at_the_end.append(take_away)
+    text = with_administrator_access(server_files.read(path), step.cluster.owner)
+    _replace(path, text, run)
+    run.before_the_end.append(partial(administrator_access.withdraw, cluster))
     cluster.reload()
 
 
-def _replace(path: Path, text: str, run: RestoreRun, then: Callable[[], object]) -> None:
+def _replace(path: Path, text: str, run: RestoreRun, restart: bool = False) -> None:
     """Give a server's file a new text, and make sure that its undo is heard of by the server."""
-    replaced = server_files.replace(path, text, run.started + timedelta(seconds=run.replacements))
+    replaced = server_files.prepare(path, text, run.started + timedelta(seconds=run.replacements))
     if replaced is None:
         return
     run.replacements += 1
-
-    def put_back() -> None:
-        server_files.restore(replaced)
-        then()
-
-    run.undo.add(str(path), put_back)
+    run.undo.add(PutServerFileBack(replaced, restart))
+    server_files.replace(replaced, text)
 
 
 def configure_server(step: ConfigureServer, run: RestoreRun) -> None:
@@ -111,7 +111,7 @@ def configure_server(step: ConfigureServer, run: RestoreRun) -> None:
     with closing(_any_server(run).connect()) as connection:
         files = configuration_files(connection, run.request.surroundings.root)
     apply = cluster.restart if step.restart else cluster.reload
-    _replace(files.configuration, step.text, run, apply)
+    _replace(files.configuration, step.text, run, step.restart)
     with closing(_any_server(run).connect()) as connection:
         broken = broken_configuration(connection)
     if broken:
@@ -128,7 +128,7 @@ def allow_access(step: AllowAccess, run: RestoreRun) -> None:
     cluster = _cluster(run)
     with closing(_any_server(run).connect()) as connection:
         files = configuration_files(connection, run.request.surroundings.root)
-    _replace(files.access, step.text, run, cluster.reload)
+    _replace(files.access, step.text, run)
     cluster.reload()
 
 
@@ -139,8 +139,9 @@ def provision_role(step: ProvisionRole, run: RestoreRun) -> None:
 
 
 def _create_role(server: Server, name: str, password: Secret, run: RestoreRun) -> None:
-    run.undo.add(f"role {name}", lambda: _with(server, roles.drop_role, name))
-    _with(server, roles.create_role, name, password)
+    run.undo.add(DropRole(server.access, name))
+    with closing(server.connect()) as administrator:
+        roles.create_role(administrator, name, password)
     run.created_roles.add(name)
 
 
@@ -148,19 +149,8 @@ def _change_role(server: Server, name: str, password: Secret, run: RestoreRun) -
     """Give a role another password; its undo is known before, for the server's answer may not arrive."""
     with closing(server.connect()) as administrator:
         before = roles.observe_role(administrator, name)
-        run.undo.add(f"password of role {name}", lambda: _restore_role(server, before))
+        run.undo.add(PutRoleBack(server.access, before))
         roles.change_role(administrator, name, password)
-
-
-def _restore_role(server: Server, before: RoleBefore) -> None:
-    with closing(server.connect()) as administrator:
-        if not roles.restore_role(administrator, before):
-            raise EngineBackupError("only a superuser could have seen the former password")
-
-
-def _with(server: Server, action: Callable[..., object], *arguments: object) -> None:
-    with closing(server.connect()) as administrator:
-        action(administrator, *arguments)
 
 
 def provision_database(step: ProvisionDatabase, run: RestoreRun) -> None:
@@ -173,25 +163,14 @@ def provision_database(step: ProvisionDatabase, run: RestoreRun) -> None:
         if step.exists:
             with closing(server.connect(step.name)) as connection:
                 before = cluster_privileges.read(connection)
-            run.undo.add(
-                f"owner and privileges of database {step.name}",
-                lambda: _give_back(server, step.name, before, run.created_roles),
-            )
+            created = tuple(sorted(run.created_roles))
+            run.undo.add(GiveDatabaseBack(server.access, step.name, before, created))
             provisioning.set_owner(administrator, step.name, step.owner)
         else:
-            run.undo.add(
-                f"database {step.name}", lambda: _with(server, provisioning.drop_database, step.name)
-            )
+            run.undo.add(DropDatabase(server.access, step.name))
             provisioning.create_database(administrator, step.name, step.owner)
     with closing(server.connect(step.name)) as administrator:
         provisioning.create_extensions(administrator, step.extensions)
-
-
-def _give_back(server: Server, database: str, before: ClusterPrivileges, created: set[str]) -> None:
-    """Make a database that was taken over somebody else's again; roles that are new can then be dropped."""
-    _with(server, provisioning.set_owner, database, before.owner)
-    with closing(server.connect(database)) as administrator:
-        cluster_privileges.reset(administrator, before, created)
 
 
 def create_extra_roles(step: CreateExtraRoles, run: RestoreRun) -> None:
@@ -203,7 +182,7 @@ def create_extra_roles(step: CreateExtraRoles, run: RestoreRun) -> None:
             notes.append((role.name, role.database, password))
     if notes:
         path = _notes_directory(run) / f"engine-backup-roles-{run.started:%Y%m%d%H%M%S}.passwords"
-        run.undo.add(f"the passwords in {path}", lambda: path.unlink(missing_ok=True))
+        run.undo.add(RemovePasswordNotes(path))
         write_notes(path, notes)
         run.reporter.say(f"- passwords of new roles are in {path}")
 
@@ -253,7 +232,7 @@ def restore_privileges(step: RestorePrivileges, run: RestoreRun) -> None:
 def rename_databases(step: RenameDatabases, run: RestoreRun) -> None:
     """Give all databases their names at once."""
     server = _server(step.component, run)
-    run.undo.add("names of databases", lambda: _with(server, provisioning.restore_names, step.pairs))
+    run.undo.add(PutNamesBack(server.access, step.pairs))
     with closing(server.connect()) as administrator:
         provisioning.rename_databases(administrator, step.pairs)
     for old, new in step.pairs:
@@ -265,9 +244,12 @@ def leave_alternatives(step: LeaveAlternatives, run: RestoreRun) -> None:
     for component, login, name in step.databases:
         state = run.facts.servers[component.name].state
         exists = state is not None and login.user in state.roles
-        with closing(_server(component, run).connect()) as administrator:
+        server = _server(component, run)
+        with closing(server.connect()) as administrator:
             owner = login.user if exists else value(administrator, "SELECT current_user::text")
+            run.undo.add(DropDatabase(server.access, name))
             provisioning.create_database(administrator, name, owner)
+    run.undo.forget()
     first = step.databases[0]
     raise EngineBackupError(
         f"Existing database '{first[1].database}' or user '{first[1].user}' found and temporary ones created"

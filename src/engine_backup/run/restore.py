@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from engine_backup.drivers.archive_reader import Archive, open_archive
 from engine_backup.drivers.kept_files import KeptFiles
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import BY_NAME, AfterLoad
-from engine_backup.model.errors import EngineBackupError, ExitStatus, IncompleteChangeError, UsageError
+from engine_backup.model.errors import EngineBackupError, ExitStatus, UsageError
 from engine_backup.model.facts import RestoreFacts
 from engine_backup.model.options import RESTORE
 from engine_backup.model.requests import RestoreRequest
@@ -23,8 +22,8 @@ from engine_backup.plan.provisioning import needs_question
 from engine_backup.plan.restore import plan_restore
 from engine_backup.run import provisioning_handlers, restore_facts, restore_steps, stopping
 from engine_backup.run.archive_facts import observe_archive
+from engine_backup.run.changing import Change, changing, new_head
 from engine_backup.run.hook_paths import warn_of_later_hooks
-from engine_backup.run.preflight_facts import STAGING_DIRECTORY
 from engine_backup.run.reading import checked
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.servers import Server, servers_of
@@ -40,8 +39,9 @@ QUIET = (StageFiles, StopServices)
 class RestoreRun:
     """What the handlers of a running restore share.
 
-    `staging` is a private directory on the file system of the root; `kept` keeps
-    what placed files replace until the run has ended.
+    `staging` is the run's private directory on the file system of the root; `kept` keeps
+    what placed files replace until the run has ended. `passing` is how names begin that only stand
+    beside files for a moment. `before_the_end` is done when all steps are, while all can still be undone.
     """
 
     request: RestoreRequest
@@ -53,9 +53,10 @@ class RestoreRun:
     undo: Undo
     staging: Path
     kept: KeptFiles
+    passing: bytes
     started: datetime
     servers: dict[str, Server] = field(default_factory=dict)
-    at_the_end: list[Callable[[], None]] = field(default_factory=list)
+    before_the_end: list[Callable[[], None]] = field(default_factory=list)
     created_roles: set[str] = field(default_factory=set)
     replacements: int = 0
     headings: list[str] = field(default_factory=list)
@@ -77,13 +78,13 @@ def restore(request: RestoreRequest, reporter: Reporter) -> ExitStatus:
             if not begin(plan, surroundings, reporter):
                 return ExitStatus.SUCCESS
             _ask(request, facts, reporter)
-            with _staging_directory(surroundings.root) as staging:
-                undo = Undo(reporter)
-                kept = KeptFiles(surroundings.root, staging / "kept")
+            head = new_head(request.file, plan.concerned, surroundings.tmpdir)
+            with changing(head, request.keep_undo, surroundings, reporter, unstoppable) as change:
                 run = RestoreRun(
-                    request, archive, facts, reporter, workspace, programs, undo, staging, kept, started
-                )
-                _execute(plan, run, unstoppable)
+                    request, archive, facts, reporter, workspace, programs, change.undo, change.directory,
+                    change.kept, change.passing, started,
+                )  # fmt: skip
+                _execute(plan, run, change)
         _closing_notes(plan, facts, reporter)
     return ExitStatus.SUCCESS
 
@@ -95,22 +96,6 @@ def _ask(request: RestoreRequest, facts: RestoreFacts, reporter: Reporter) -> No
         raise UsageError("databases are only replaced when somebody agrees", "answer y, or add --yes")
 
 
-@contextmanager
-def _staging_directory(root: Path) -> Iterator[Path]:
-    """Make a private directory where restored files wait, and replaced ones."""
-    parent = root / STAGING_DIRECTORY
-    made = [directory for directory in (parent, *parent.parents) if not directory.exists()]
-    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    parent.chmod(0o700)
-    try:
-        with private_directory(parent) as directory:
-            yield directory
-    finally:
-        for directory in made:
-            if not any(directory.iterdir()):
-                directory.rmdir()
-
-
 def _announce(request: RestoreRequest, reporter: Reporter) -> None:
     reporter.say("Preparing to restore:")
     for name, credentials in request.changed.items():
@@ -119,45 +104,36 @@ def _announce(request: RestoreRequest, reporter: Reporter) -> None:
     reporter.say(f"- Unpacking file '{request.file}'")
 
 
-def _execute(plan: Plan, run: RestoreRun, unstoppable: ExitStack) -> None:
-    """Do all steps, or take back those that were done.
+def _execute(plan: Plan, run: RestoreRun, change: Change) -> None:
+    """Do all steps; `change` takes back those that were done when this raises.
 
-    From that moment on signals are ignored until `unstoppable` is closed: a restore that is
-    complete must not be reported as stopped, and clearing up must come to its end.
+    When all are done it is too late for signals: nothing of it may be undone, or reported as stopped.
     """
     run.servers = servers_of(list(run.facts.targets), run.request, run.facts.host)
-    try:
-        if plan.gate:
-            _perform(plan.gate, run)
-            plan = _plan_again(plan, run)
-        _perform(plan.steps, run)
-        os.sync()
-        unstoppable.enter_context(stopping.ignored())
-    except BaseException as error:
-        unstoppable.enter_context(stopping.ignored())
-        failures = run.undo.unwind()
-        if failures:
-            raise _incomplete(error, [*failures, *_preserved(run)]) from error
-        raise
-    run.undo.forget()
-    for action in run.at_the_end:
+    if plan.gate:
+        _perform(plan.gate, run, change)
+        plan = _plan_again(plan, run)
+    _perform(plan.steps, run, change)
+    change.unstoppable.enter_context(stopping.ignored())
+    for action in run.before_the_end:
         _finish(action, run)
 
 
 def _finish(action: Callable[[], None], run: RestoreRun) -> None:
-    """Do what is left to do after a restore that has succeeded, whatever becomes of this."""
+    """Do what is left to do after a restore that has succeeded; no reason to undo it if this fails."""
     try:
         action()
     except EngineBackupError as error:
         run.reporter.warn(f"{error.message} ({error.hint})")
 
 
-def _perform(steps: tuple[object, ...], run: RestoreRun) -> None:
+def _perform(steps: tuple[object, ...], run: RestoreRun, change: Change) -> None:
     handlers = {**restore_steps.HANDLERS, **provisioning_handlers.HANDLERS}
     for step in steps:
         _head(step, run)
         run.reporter.note(f"step: {step}")
-        handlers[type(step)](step, run)
+        with change.step(str(step)):
+            handlers[type(step)](step, run)
 
 
 def _head(step: object, run: RestoreRun) -> None:
@@ -170,7 +146,9 @@ def _head(step: object, run: RestoreRun) -> None:
 
 def _plan_again(told: Plan, run: RestoreRun) -> Plan:
     """Look at the server that runs now, and plan the rest; raises `RefusedError` with what is in the way."""
-    run.facts, selection = restore_facts.observe(run.request, run.facts.archive, run.programs, run.workspace)
+    facts, selection = restore_facts.observe(run.request, run.facts.archive, run.programs, run.workspace)
+    # Our own journal is among those that are there now.
+    run.facts = replace(facts, journals=())
     plan = plan_restore(run.request, run.facts, selection, run.started)
     if plan.gate:
         raise EngineBackupError(f"this did not help: {plan.gate[0]}", "look into the server's log")
@@ -178,20 +156,6 @@ def _plan_again(told: Plan, run: RestoreRun) -> Plan:
     begin(replace(plan, warnings=news), run.request.surroundings, run.reporter)
     _ask(run.request, run.facts, run.reporter)
     return plan
-
-
-def _preserved(run: RestoreRun) -> list[str]:
-    """Keep the former files that undoing could not put back, and say where."""
-    place = run.staging.parent / f"kept-{run.started:%Y%m%d%H%M%S}"
-    return [f"the files themselves are in {place}"] if run.kept.preserve(place) else []
-
-
-def _incomplete(error: BaseException, failures: list[str]) -> IncompleteChangeError:
-    reason = error.message if isinstance(error, EngineBackupError) else str(error) or type(error).__name__
-    return IncompleteChangeError(
-        f"{reason}; and undoing was incomplete: {'; '.join(failures)}",
-        "put right by hand what is named here, then restore again",
-    )
 
 
 def _closing_notes(plan: Plan, facts: RestoreFacts, reporter: Reporter) -> None:

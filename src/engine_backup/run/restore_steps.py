@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +33,7 @@ from engine_backup.model.steps import (
     StageFiles,
     StopServices,
 )
+from engine_backup.model.ways_back import DropExtensions, PutFilesBack, StartUnit
 from engine_backup.run.loading import load_dumps
 
 if TYPE_CHECKING:
@@ -71,20 +71,15 @@ def stop_services(step: StopServices, run: RestoreRun) -> None:
     root = run.request.surroundings.root
     for unit in step.units:
         run.reporter.note(f"stopping {unit}")
-        run.undo.add(f"stopping {unit}", partial(services.start, unit, root))
+        run.undo.add(StartUnit(unit))
         services.stop(unit, root)
 
 
 def create_extensions(step: CreateExtensions, run: RestoreRun) -> None:
     """Create extensions as the role that will own the database's content."""
-    run.undo.add(f"extensions in {step.credentials.address}", lambda: _drop_extensions(step))
+    run.undo.add(DropExtensions(step.credentials, step.names))
     with postgres.session(step.credentials) as connection:
         postgres.create_extensions(connection, step.names)
-
-
-def _drop_extensions(step: CreateExtensions) -> None:
-    with postgres.session(step.credentials) as connection:
-        postgres.drop_extensions(connection, step.names)
 
 
 def apply_fixes(step: ApplyFixes, run: RestoreRun) -> None:
@@ -100,9 +95,11 @@ def place_files(step: PlaceFiles, run: RestoreRun) -> None:
 
 
 def _place(entries: tuple[FileEntry, ...], staged: Path, run: RestoreRun) -> None:
-    run.undo.add("files", run.kept.restore)
-    placing = file_placing.Placing(staged, run.request.surroundings.root, before=run.kept.before)
-    report = file_placing.place(staged, run.request.surroundings.root, entries, placing)
+    root = run.request.surroundings.root
+    run.undo.add(PutFilesBack("files"))
+    run.kept.keep(entry.path for entry in entries)
+    placing = file_placing.Placing(staged, root, before=run.kept.before, passing=run.passing)
+    report = file_placing.place(staged, root, entries, placing)
     run.reporter.note(f"placed {report.placed} files and directories")
     for name in report.set_id_dropped:
         run.reporter.warn(f"/{os.fsdecode(name)}: setuid or setgid bit not restored")
@@ -146,11 +143,9 @@ def rewrite_credentials(step: RewriteCredentials, run: RestoreRun) -> None:
     """Write changed credentials into conf files, keeping a copy of each."""
     root = run.request.surroundings.root
     when = datetime.now()
-    run.undo.add("rewritten conf files", run.kept.restore)
-    for file in step.component.rewritten_files:
-        name = file.lstrip("/")
-        for changing in (name, str(credentials_rewriting.copy_path(Path(name), when))):
-            run.kept.before(os.fsencode(changing))
+    run.undo.add(PutFilesBack("rewritten conf files"))
+    files = [Path(file.lstrip("/")) for file in step.component.rewritten_files]
+    run.kept.keep(os.fsencode(p) for file in files for p in credentials_rewriting.concerned_paths(file, when))
     for path in credentials_rewriting.rewrite(root, step.component, step.credentials, when):
         run.reporter.say(f"Rewriting {path}")
 
