@@ -156,28 +156,12 @@ def test_a_journal_that_is_damaged_or_strange_is_said_to_be_so(machine: Machine,
     assert machine.leftovers() == []
 
 
-def test_what_is_in_the_way_of_a_rollback_is_named_and_it_can_go_on(machine: Machine, bindir: Path):
-    cluster = LocalCluster(machine.root)
-    cluster.initialise()
-    cluster.start()
-    before = state_of(machine)
-    killed(machine, bindir)
-    cluster.stop()
-    result = machine.roll_back()
-    assert_failed(result, ExitStatus.INCOMPLETE_CHANGE, "undoing was incomplete: ", "rollback")
-    assert "role engine" in result.fatal[0]
-    assert len(journal(machine)) == 1
-    cluster.start()
-    machine.roll_back().check()
-    assert state_of(machine) == before
-    assert machine.leftovers() == []
-
-
 @pytest.fixture
 def living(machine: Machine, gone: tuple[SampleEngine, Path]) -> Machine:
     """A machine with an engine, which has changed since its backup."""
     machine.engine_backup("restore", *CALL).check()
-    query(machine, "UPDATE vm_static SET vm_name = 'renamed since'", gone[0].credentials["engine"].database)
+    database = gone[0].credentials["engine"].database
+    query(machine, "UPDATE public.vm_static SET vm_name = 'renamed since'", database)
     conf = machine.root / "etc/ovirt-engine/engine.conf.d/99-own.conf"
     conf.write_text("OWN=since\n")
     return machine
@@ -208,6 +192,21 @@ def test_the_old_state_is_dropped(living: Machine, gone: tuple[SampleEngine, Pat
     assert named == {"postgres", *(c.database for c in gone[0].credentials.values())}
     assert "Nothing to commit." in living.roll_back("commit").check().stdout
     assert "Nothing to roll back." in living.roll_back().check().stdout
+    assert living.leftovers() == []
+
+
+def test_what_is_in_the_way_of_a_rollback_is_named_and_it_can_go_on(living: Machine, bindir: Path):
+    cluster = LocalCluster(living.root)
+    before = state_of(living)
+    killed(living, bindir, *REPLACING)
+    cluster.stop()
+    result = living.roll_back()
+    assert_failed(result, ExitStatus.INCOMPLETE_CHANGE, "undoing was incomplete: ", "engine-backup rollback")
+    assert "database engine_restoring_" in result.fatal[0]
+    assert len(journal(living)) == 1
+    cluster.start()
+    living.roll_back().check()
+    assert state_of(living) == before
     assert living.leftovers() == []
 
 

@@ -13,13 +13,21 @@ from typing import Any, NoReturn
 from engine_backup import __version__
 from engine_backup.model.components import DATABASES
 from engine_backup.model.errors import UsageError
-from engine_backup.model.options import PROMPT, Form, Option, all_options, read_mode
+from engine_backup.model.options import (
+    PROMPT,
+    WORDS_OF_MODES,
+    Form,
+    Option,
+    all_options,
+    read_mode,
+)
 
 Settings = dict[tuple[str, str], Any]
 
 MODE = ("", "mode")
 SHOW = ("", "show")
 USED = ("", "used options")
+WORDS = ("", "words")
 
 # What a preset decides, and what an earlier option therefore loses.
 PRESET_FIELDS: tuple[tuple[str, str], ...] = (
@@ -93,7 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return a parser with every option of the table, grouped for `--help`."""
     parser = _Parser(
         prog="engine-backup",
-        usage="engine-backup [MODE] [OPTION...]",
+        usage="engine-backup [MODE] [FILE...] [OPTION...]",
         description=DESCRIPTION,
         epilog=EPILOG,
         add_help=False,
@@ -146,7 +154,8 @@ def normalised(words: Sequence[str]) -> list[str]:
 def parse(words: Sequence[str]) -> Settings:
     """Return the settings that a command line makes; raises `UsageError`.
 
-    The mode is the first word or `--mode=`; both may be given if they agree.
+    The mode is the first word or `--mode=`; both may be given if they agree. Words after it are
+    left in `WORDS` where the mode takes some.
     """
     namespace = argparse.Namespace(settings={})
     if "" in words:
@@ -171,9 +180,12 @@ def _unknown_option(name: str) -> UsageError:
 
 
 def _set_mode(settings: Settings, words: Sequence[str]) -> None:
-    if len(words) > 1:
-        raise UsageError(f"unexpected argument '{words[1]}'", "values are written as --name=value")
-    if words:
-        mode = read_mode(words[0])
+    rest = list(words)
+    named = settings.get(MODE)
+    if rest and not (named in WORDS_OF_MODES and rest[0] != named):
+        mode = read_mode(rest.pop(0))
         if settings.setdefault(MODE, mode) != mode:
             raise UsageError(f"mode {mode} and --mode={settings[MODE]} contradict each other")
+    if rest and settings[MODE] not in WORDS_OF_MODES:
+        raise UsageError(f"unexpected argument '{rest[0]}'", "values are written as --name=value")
+    settings[WORDS] = tuple(rest)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine_backup.cli.environment import Environment
-from engine_backup.cli.parser import MODE, USED, Settings
+from engine_backup.cli.parser import MODE, USED, WORDS, Settings
 from engine_backup.model.components import DATABASES, SCOPE_ALL, Component
 from engine_backup.model.errors import UsageError
 from engine_backup.model.facts import Credentials
@@ -104,7 +104,7 @@ def _irrelevant(settings: Settings, mode: str) -> tuple[str, ...]:
 
 
 def _archive(settings: Settings, mode: str, surroundings: Surroundings, environment: Environment) -> Path:
-    given = settings.get(("", "file"))
+    given = _file(settings)
     if given:
         file = Path(given).absolute()
         if mode != BACKUP and not file.exists():
@@ -114,6 +114,15 @@ def _archive(settings: Settings, mode: str, surroundings: Surroundings, environm
         raise UsageError("--file is missing", f"engine-backup --mode={mode} --file=FILE")
     name = f"ovirt-engine-backup-{_stamp(environment)}.backup"
     return surroundings.root / DEFAULT_ARCHIVE_DIRECTORY / name
+
+
+def _file(settings: Settings) -> str | None:
+    """Return the archive's name: of `--file`, or the word after the mode."""
+    words: tuple[str, ...] = settings.get(WORDS, ())
+    named: str | None = settings.get(("", "file"))
+    if len(words) + (named is not None) > 1:
+        raise UsageError("more than one archive is named", "name one: --file=FILE, or the word after the mode")
+    return words[0] if words else named
 
 
 def _check_not_same(file: Path, log: Path) -> None:

@@ -6,7 +6,7 @@ table; parser, help, completions and messages are made from `all_options()`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
@@ -21,6 +21,9 @@ STOCK_MODES: tuple[str, ...] = (BACKUP, RESTORE, VERIFY)
 JOURNAL_MODES: tuple[str, ...] = (ROLLBACK, COMMIT, JOURNAL)
 ENGINE_MODES: tuple[str, ...] = (*STOCK_MODES, *JOURNAL_MODES)
 MODES: tuple[str, ...] = (*ENGINE_MODES, DEMO)
+
+# What the words after these modes are; other modes take none.
+WORDS_OF_MODES: Mapping[str, str] = {VERIFY: "FILE"}
 
 COMPRESSORS = ", ".join(COMPRESSOR_WORDS)
 TAR_COMPRESSORS = ", ".join(word for word in COMPRESSOR_WORDS if word != "zstd")
