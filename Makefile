@@ -1,5 +1,6 @@
 # make demo    see the tool at work on an invented engine; sets up everything itself
 # make test    run the tests          (ARGS="-k restore" to choose, WORKERS=0 for one process)
+# make faults  make every kind of fault meet every kind of step of a restore (about a quarter of an hour)
 # make lint    look at style and types
 # make clean   remove what the others made
 #
@@ -10,7 +11,9 @@ WORKERS = 2
 IN = .environment/bin/
 PREPARE = python=$$(sh scripts/choose-python.sh) && "$$python" scripts/bootstrap.py
 
-.PHONY: help demo test lint environment clean
+RESULTS = $(CURDIR)/.environment/faults
+
+.PHONY: help demo test faults lint environment clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -24,6 +27,13 @@ environment:
 
 test: environment
 	$(IN)python -m pytest -n $(WORKERS) $(ARGS)
+
+faults: environment
+	@rm -f $(RESULTS)
+	@status=0; \
+	FAULTS_RESULTS=$(RESULTS) $(IN)python -m pytest -n $(WORKERS) -m "faults or not faults" tests/faults $(ARGS) \
+	    || status=$$?; \
+	$(IN)python -m tests.faults.results $(RESULTS) && exit $$status
 
 lint: environment
 	$(IN)ruff check src tests scripts
