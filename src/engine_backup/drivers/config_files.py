@@ -191,7 +191,8 @@ def _properties(files: ConfigurationSource) -> dict[str, Setting]:
     for component in DATABASES:
         text = files.read(component.properties_file) if component.properties_file else None
         if text is not None:
-            values = java_properties.parse(text, component.properties_file)
+            raw = text.encode("utf-8", "surrogateescape")
+            values = java_properties.parse(raw.decode(java_properties.ENCODING), component.properties_file)
             for word, key in component.properties:
                 if key in values:
                     name = f"{component.conf_prefix}DB_{word}"

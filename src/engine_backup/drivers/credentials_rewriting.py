@@ -1,7 +1,7 @@
 """Writing changed credentials into the product's conf files (reference 9.4).
 
-Only the nine lines of the component's own block change. Every other line,
-comment and key of the file stays as it is.
+Only the nine lines of the component's own block change, or the five keys of a file of
+Java properties. Every other line, comment and key of the file stays as it is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shutil
 from datetime import datetime
 from pathlib import Path
 
+from engine_backup.drivers import java_properties
 from engine_backup.drivers.durable import sync_directory
 from engine_backup.model.components import Component
 from engine_backup.model.errors import EngineBackupError
@@ -46,9 +47,22 @@ def rewritten(text: str, component: Component, credentials: Credentials) -> str:
     return "".join(result)
 
 
+def rewritten_properties(text: str, component: Component, credentials: Credentials) -> str:
+    """Return the text of the component's Java properties saying these credentials.
+
+    Whether the connection uses TLS has no key there (reference 6). Raises `EngineBackupError`
+    for a file that cannot be read as properties.
+    """
+    values = _values(credentials)
+    changed = {key: values[word] for word, key in component.properties}
+    raw = text.encode("utf-8", "surrogateescape").decode(java_properties.ENCODING)
+    written = java_properties.rewritten(raw, changed, component.properties_file)
+    return written.encode(java_properties.ENCODING).decode("utf-8", "surrogateescape")
+
+
 def missing_file(root: Path, component: Component) -> str:
     """Return what keeps `rewrite` from working ("Can not find FILE"), or an empty text."""
-    path = component.conf_file
+    path = component.credentials_file
     if not path or os.path.lexists(root / path.lstrip("/")):
         return ""
     return f"Can not find {path}"
@@ -64,9 +78,10 @@ def rewrite(root: Path, component: Component, credentials: Credentials, when: da
     problem = missing_file(root, component)
     if problem:
         raise EngineBackupError(problem)
-    places = [root / path.lstrip("/") for path in component.rewritten_files]
+    places = [root / path.lstrip("/") for path in component.credentials_files]
     existing = [place for place in places if os.path.lexists(place)]
-    contents = [(place, rewritten(_text(place), component, credentials)) for place in existing]
+    change = rewritten_properties if component.properties_file else rewritten
+    contents = [(place, change(_text(place), component, credentials)) for place in existing]
     for place, content in contents:
         _keep_copy(place, when)
         _replace(place, content, when)
@@ -88,8 +103,8 @@ def _passing(path: Path, when: datetime) -> Path:
     return path.with_name(f".{path.name}.{when:%Y%m%d%H%M%S}.new")
 
 
-def _block(prefix: str, credentials: Credentials) -> str:
-    values = {
+def _values(credentials: Credentials) -> dict[str, str]:
+    return {
         "HOST": credentials.host,
         "PORT": str(credentials.port),
         "USER": credentials.user,
@@ -99,6 +114,10 @@ def _block(prefix: str, credentials: Credentials) -> str:
         "SECURED_VALIDATION": str(credentials.secured_validation),
         "DRIVER": DRIVER,
     }
+
+
+def _block(prefix: str, credentials: Credentials) -> str:
+    values = _values(credentials)
     lines = [f'{prefix}{word}="{_quoted(value, f"{prefix}{word}")}"\n' for word, value in values.items()]
     return "".join([*lines, f'{prefix}URL="{_address(prefix, credentials)}"\n'])
 

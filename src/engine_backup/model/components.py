@@ -82,6 +82,16 @@ class Component:
     after_load: AfterLoad = AfterLoad.NOTHING
     packages: tuple[str, ...] = ()
 
+    @property
+    def credentials_file(self) -> str:
+        """Where the product reads this database's log-in; empty where it has none."""
+        return self.conf_file or self.properties_file
+
+    @property
+    def credentials_files(self) -> tuple[str, ...]:
+        """Every file that holds this database's log-in."""
+        return self.rewritten_files or ((self.properties_file,) if self.properties_file else ())
+
 
 FILES = Component(
     name="files",

@@ -74,7 +74,10 @@ def observe(
         ),
         place_problems=tuple(file_placing.check_places(root, selection.restore)),
         existing_files=frozenset(
-            path for c in DATABASES for path in (c.conf_file,) if path and (root / path.lstrip("/")).is_file()
+            path
+            for c in DATABASES
+            for path in (c.credentials_file,)
+            if path and (root / path.lstrip("/")).is_file()
         ),
         warnings=warnings,
         journals=journal.observe(root),

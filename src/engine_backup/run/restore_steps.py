@@ -144,7 +144,7 @@ def rewrite_credentials(step: RewriteCredentials, run: RestoreRun) -> None:
     root = run.request.surroundings.root
     when = datetime.now()
     run.undo.add(PutFilesBack("rewritten conf files"))
-    files = [Path(file.lstrip("/")) for file in step.component.rewritten_files]
+    files = [Path(file.lstrip("/")) for file in step.component.credentials_files]
     run.kept.keep(os.fsencode(p) for file in files for p in credentials_rewriting.concerned_paths(file, when))
     for path in credentials_rewriting.rewrite(root, step.component, step.credentials, when):
         run.reporter.say(f"Rewriting {path}")
