@@ -182,11 +182,11 @@ LEFT_OUT = [
     "SET default_with_oids = false;",
     "SET transaction_timeout = 0;",
     "-- a comment\n/* another */ create   extension\n\tpgcrypto;",
+    "ALTER TABLE public.vm_static OWNER TO engine;",
+    'ALTER FUNCTION public.gid(kind text, n integer) OWNER TO "odd ""role""";',
 ]
 
 PERMISSIONS = [
-    "ALTER TABLE public.vm_static OWNER TO engine;",
-    'ALTER FUNCTION public.gid(kind text, n integer) OWNER TO "odd ""role""";',
     "SET SESSION AUTHORIZATION 'postgres';",
     "RESET SESSION AUTHORIZATION;",
     "GRANT ALL ON SCHEMA public TO postgres;",

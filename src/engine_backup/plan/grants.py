@@ -95,6 +95,11 @@ class _Privilege:
         return tuple(t for t in (*self.acting, *self.receivers, *self.grantors) if t.is_role)
 
 
+def is_privilege(statement: str) -> bool:
+    """Whether a statement grants, revokes, or says who does so."""
+    return _BEGINNING.match(statement) is not None
+
+
 def grantees(statements: Iterable[str]) -> tuple[str, ...]:
     """Return the roles that must exist for a dump's privileges, sorted, without PUBLIC.
 

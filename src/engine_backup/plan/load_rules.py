@@ -21,6 +21,7 @@ _DEFAULTS = "default privileges of the server's administrator; engine-setup sets
 _UUID = "functions of the extension uuid-ossp, which is created beforehand"
 _SETTING = "a setting that only some versions of PostgreSQL know, at its default"
 _PERMISSIONS = "permissions are not restored"
+OWNERS = "everything belongs to the role that loads it"
 
 UUID_EXTENSION = "uuid-ossp"
 _ALWAYS_THERE = frozenset({"plpgsql"})
@@ -138,7 +139,7 @@ STATEMENT_RULES: tuple[StatementRule, ...] = (
     _statement(rf"(?:GRANT|REVOKE) [^;]* ON FUNCTION {_IN_PUBLIC}{_UUID_FUNCTION}", _UUID),
     _statement(r"SET default_with_oids\s*=\s*false\s*;", _SETTING),
     _statement(r"SET transaction_timeout\s*=\s*0\s*;", _SETTING),
-    _statement(r'ALTER .* OWNER TO (?:"(?:[^"]|"")+"|[\w$]+)\s*;?\s*\Z', _PERMISSIONS, permission=True),
+    _statement(r'ALTER .* OWNER TO (?:"(?:[^"]|"")+"|[\w$]+)\s*;?\s*\Z', OWNERS),
     _statement(rf"(?:SET|RESET) SESSION AUTHORIZATION{_END}", _PERMISSIONS, permission=True),
     _statement(rf"(?:GRANT|REVOKE|ALTER DEFAULT PRIVILEGES){_END}", _PERMISSIONS, permission=True),
 )
@@ -194,7 +195,11 @@ def decide(entry: TocEntry) -> Decision:
 
 
 def decide_statement(statement: str, permissions: bool) -> Decision:
-    """Say whether a statement of a plain dump is loaded; owners and grants only with `permissions`."""
+    """Say whether a statement of a plain dump is loaded; grants only with `permissions`.
+
+    Owners are never set, as `pg_restore --no-owner` does it for custom dumps: dumps before 3.5.4 name
+    the role of their time, and only a superuser could give to another what it has made.
+    """
     text = _bare(statement)
     for rule in STATEMENT_RULES:
         if not (rule.permission and permissions) and rule.beginning.match(text):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Optional, cast
 
 from engine_backup.drivers import (
@@ -28,7 +28,7 @@ from engine_backup.model.facts import ArchiveFacts, Credentials, DumpFacts
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.server import ClusterPrivileges, PrivilegeStatement
 from engine_backup.plan import load_rules
-from engine_backup.plan.grants import grantees, has_foreign_grants, privilege_statements
+from engine_backup.plan.grants import grantees, has_foreign_grants, is_privilege, privilege_statements
 from engine_backup.plan.space import recorded_sizes
 
 ReadLogin = Callable[[Configuration, Component], Optional[Credentials]]
@@ -129,7 +129,10 @@ def _statements_with_grants(archive: Archive, member: DumpMember, programs: Prog
 def grant_statements(
     archive: Archive, dump: DumpFacts, programs: tuple[Programs, ...], owner: str
 ) -> tuple[PrivilegeStatement, ...]:
-    """Return a custom dump's privileges, for the administrator to run; `owner` owns the database here."""
+    """Return a dump's privileges, for the administrator to run; `owner` owns the database here."""
+    if dump.member.dump_format != CUSTOM:
+        texts = (item.text for item in _plain_statements(archive, dump.member))
+        return privilege_statements((text.decode("utf-8", "surrogateescape") for text in texts), owner)
     newest = postgres_programs.for_restore(0, programs[:1])
     return privilege_statements(_statements_with_grants(archive, dump.member, newest), owner)
 
@@ -150,20 +153,29 @@ def _manifest_row(archive: Archive, member: DumpMember) -> dict[str, Any] | None
 def _plain(archive: Archive, member: DumpMember) -> DumpFacts:
     left_out: list[str] = []
     extensions: list[str] = []
-    with open_dump(archive, member) as stream:
-        for item in split(stream, f"{archive.path}: {member.member}"):
-            if isinstance(item, Statement):
-                statement = item.text.decode("utf-8", "surrogateescape")
-                decision = load_rules.decide_statement(statement, permissions=False)
-                extensions += load_rules.extensions_of(statement)
-                if not decision.load:
-                    left_out.append(f"line {item.line_number}: {decision.reason}")
+    privileges: list[str] = []
+    for item in _plain_statements(archive, member):
+        statement = item.text.decode("utf-8", "surrogateescape")
+        decision = load_rules.decide_statement(statement, permissions=True)
+        extensions += load_rules.extensions_of(statement)
+        privileges += [statement] if is_privilege(statement) else []
+        if not decision.load and decision.reason != load_rules.OWNERS:
+            left_out.append(f"line {item.line_number}: {decision.reason}")
     return DumpFacts(
         member,
         left_out=tuple(left_out),
         extensions=tuple(dict.fromkeys(extensions)),
+        grantees=grantees(privileges),
+        foreign_grants=has_foreign_grants(privileges),
         privileges=_privileges(archive, member),
     )
+
+
+def _plain_statements(archive: Archive, member: DumpMember) -> Iterator[Statement]:
+    with open_dump(archive, member) as stream:
+        for item in split(stream, f"{archive.path}: {member.member}"):
+            if isinstance(item, Statement):
+                yield item
 
 
 def _raw_size(archive: Archive, member: DumpMember) -> int | None:
