@@ -8,8 +8,28 @@ from typing import Any
 
 DIRECTORY = Path(__file__).parent.parent / "golden"
 NAMES = sorted(path.stem for path in DIRECTORY.glob("*.backup"))
-SINCE_C = [name for name in NAMES if not name.startswith("3.3") and not name.startswith("3.4")]
-TRANSIENT_FILES = ("grafana.db",)
+
+# What a restore leaves out of the archives, whatever release made them (reference 5.3).
+LEFT_OUT = {
+    "etc/ovirt-engine-setup.conf.d/10-packaging.conf",
+    "etc/ovirt-engine/engine-config/engine-config.properties",
+    "etc/ovirt-engine/engine.conf.d/10-scl-postgres.conf",
+    "etc/pki/ovirt-engine/cacert.template.in",
+    "etc/pki/ovirt-engine/cert.template.in",
+    "etc/pki/ovirt-engine/openssl.conf",
+    "var/lib/ovirt-engine/engine.up",
+}
+# Also left out on another operating system than the archive's (reference 9.5).
+APACHE = {"etc/httpd/conf.d/ssl.conf", "etc/httpd/conf.d/ovirt-engine-root-redirect.conf"}
+# Of 4.0, where nothing else of Reports is left.
+REPORTS_ACCESS = {"etc/ovirt-engine/engine.conf.d/10-setup-reports-access.conf"}
+# In the trees of generations A and B these came to be on the way to something (reference 13.7).
+BY_PRODUCTS = {
+    *("etc", "etc/firewalld", "etc/firewalld/services", "etc/httpd", "etc/httpd/conf.d", "etc/pki"),
+    *("etc/yum", "etc/yum/pluginconf.d", "var", "var/lib", "var/lib/ovirt-engine"),
+    *("var/lib/ovirt-engine-reports", "var/lib/ovirt-engine-reports/ovirt-engine-reports.war"),
+    "var/lib/ovirt-engine-reports/ovirt-engine-reports.war/WEB-INF",
+}
 
 
 def archive(name: str) -> Path:
@@ -22,10 +42,35 @@ def facts(name: str) -> dict[str, Any]:
     return json.loads((DIRECTORY / f"{name}.json").read_text())
 
 
+def asks_about_apache(found: dict[str, Any]) -> bool:
+    """Whether the archive's system is another one than that of the tests' machine."""
+    return bool(found["os_version"] != "almalinux9")
+
+
+def left_out(found: dict[str, Any]) -> set[str]:
+    """Return the archived paths that must not be there after a restore of everything."""
+    reports = set() if "reports" in found["databases"] else REPORTS_ACCESS
+    return LEFT_OUT | reports | (APACHE if asks_about_apache(found) else set())
+
+
+def corrected_as_today(found: dict[str, Any]) -> bool:
+    """Whether the JSON knows what the corrections of a restore (reference 9.2) make of the engine."""
+    changed = found.get("after_stock_restore", {}).get("tables_changed", {})
+    return "vm_dynamic" in changed.get("engine", {})
+
+
+def tables_of_dump(found: dict[str, Any], component: str) -> dict[str, tuple[int, str]]:
+    """Return rows and digest of each table as it was saved."""
+    tables = found["databases"][component]["tables"]
+    return {
+        f"public.{name}".replace('"', ""): (table["rows"], table["digest"]) for name, table in tables.items()
+    }
+
+
 def tables_after_restore(found: dict[str, Any], component: str) -> dict[str, tuple[int, str]]:
     """Return rows and digest of each restored table: the dump's, but for what stock changed on purpose."""
     tables = dict(found["databases"][component]["tables"])
-    tables.update(found["after_stock_restore"]["tables_changed"].get(component, {}))
+    tables.update(found.get("after_stock_restore", {}).get("tables_changed", {}).get(component, {}))
     return {
         f"public.{name}".replace('"', ""): (table["rows"], table["digest"]) for name, table in tables.items()
     }

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from engine_backup.model.archive import EntryType, FileEntry
-from engine_backup.model.paths import SAVED_PATHS
+from engine_backup.model.paths import SAVED_PATHS, Condition
 from engine_backup.plan.file_selection import Selection, select
 
 
@@ -10,13 +10,16 @@ def entry(path: str, kind: EntryType = EntryType.FILE) -> FileEntry:
 
 
 def chosen(
-    *paths: str, extra: tuple[str, ...] = (), allow: tuple[str, ...] = (), moved: bool = False
+    *paths: str,
+    extra: tuple[str, ...] = (),
+    allow: tuple[str, ...] = (),
+    holding: Condition = Condition.NO_REPORTS,
 ) -> Selection:
     entries = [
         entry(path.rstrip("/"), EntryType.DIRECTORY if path.endswith("/") else EntryType.FILE)
         for path in paths
     ]
-    return select(entries, SAVED_PATHS, extra, allow, moved)
+    return select(entries, SAVED_PATHS, extra, allow, [holding])
 
 
 def restored(selection: Selection) -> list[str]:
@@ -40,7 +43,7 @@ def test_packaged_files_stay_away_with_their_reason() -> None:
 
 def test_apache_files_stay_away_only_when_the_operating_system_changed() -> None:
     assert restored(chosen("etc/httpd/conf.d/ssl.conf")) == ["etc/httpd/conf.d/ssl.conf"]
-    assert restored(chosen("etc/httpd/conf.d/ssl.conf", moved=True)) == []
+    assert restored(chosen("etc/httpd/conf.d/ssl.conf", holding=Condition.OS_CHANGED)) == []
 
 
 def test_unknown_paths_are_listed_by_their_top_with_the_option_to_type() -> None:

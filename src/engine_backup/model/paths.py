@@ -50,6 +50,7 @@ class Condition(Enum):
 
     ALWAYS = "always"
     OS_CHANGED = "only when the archive comes from another operating system"
+    NO_REPORTS = "unless Reports is restored too"
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,7 @@ LEFT_OUT_OF_RESTORE: tuple[LeftOutPath, ...] = (
         "/var/lib/ovirt-engine-reports",
         "/etc/httpd/conf.d/z-ovirt-engine-reports-proxy.conf",
         "/etc/ovirt-engine/engine.conf.d/10-setup-reports-access.conf",
+        condition=Condition.NO_REPORTS,
     ),
     *_left_out(
         "branding of 4.3, which later releases do not read",
@@ -212,3 +214,7 @@ def _directories_above(rows: tuple[SavedPath, ...]) -> frozenset[bytes]:
 # An admin may have moved one of these to another disk and left a symbolic link;
 # see file_placing.
 DIRECTORIES_ABOVE: frozenset[bytes] = _directories_above(SAVED_PATHS)
+
+# The trees of generations A and B hold directories that their copying made on the way to a file
+# (reference 13.7). Those above what is saved today are never restored; this one is saved today.
+MADE_BY_COPYING: frozenset[bytes] = frozenset({b"etc/firewalld/services"})

@@ -6,7 +6,7 @@ reason to write it. The table of known paths and the admin's options decide.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from os import fsdecode
 from shlex import quote
@@ -95,17 +95,15 @@ def select(
     table: Sequence[SavedPath],
     extra_paths: Sequence[str] = (),
     allow_paths: Sequence[str] = (),
-    os_changed: bool = False,
+    conditions: Collection[Condition] = (Condition.NO_REPORTS,),
 ) -> Selection:
     """Return the decision about every entry.
 
     `extra_paths` and `allow_paths` are absolute paths or globs as the admin typed
-    them; `os_changed` is to be true when the archive's operating system is another
-    one and the archived engine had configured Apache (reference 9.5).
+    them; `conditions` are those that hold. `OS_CHANGED` is one of them when the archive's operating
+    system is another one and the archived engine had configured Apache (reference 9.5).
     """
-    left_out = tuple(
-        row for row in LEFT_OUT_OF_RESTORE if os_changed or row.condition is not Condition.OS_CHANGED
-    )
+    left_out = tuple(row for row in LEFT_OUT_OF_RESTORE if row.condition in (Condition.ALWAYS, *conditions))
     rules = SelectionRules(
         tuple(table),
         tuple(extra_path(path) for path in extra_paths),

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from engine_backup.model.archive import FileEntry
-from engine_backup.model.components import BY_NAME, COMPONENTS, FILES, Component, Kind, in_scope
+from engine_backup.model.archive import FileEntry, Generation
+from engine_backup.model.components import BY_NAME, COMPONENTS, FILES, REPORTS, Component, Kind, in_scope
 from engine_backup.model.errors import ExitStatus, Problem
 from engine_backup.model.facts import (
     ArchiveFacts,
@@ -21,7 +21,7 @@ from engine_backup.model.facts import (
     TargetDatabase,
 )
 from engine_backup.model.journal import SERVER
-from engine_backup.model.paths import SAVED_PATHS
+from engine_backup.model.paths import MADE_BY_COPYING, SAVED_PATHS, Condition
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.steps import (
@@ -40,6 +40,7 @@ from engine_backup.plan.file_selection import Selection, select
 from engine_backup.plan.load_steps import load_steps, with_permissions
 from engine_backup.plan.provisioning import Provisioning, plan_provisioning
 
+TREES = (Generation.A.value, Generation.B.value)
 ANSWERS = re.compile(rb"etc/ovirt-engine-setup\.conf\.d/[^/]+\.conf")
 PERMISSIONS_QUESTION = Problem(
     "Please pass one of --restore-permissions or --no-restore-permissions"
@@ -51,23 +52,34 @@ PERMISSIONS_QUESTION = Problem(
 def restored_components(request: RestoreRequest, archive: ArchiveFacts) -> tuple[Component, ...]:
     """Return what is asked for and is in the archive, in the table's order.
 
-    A component that no release writes any more is restored only when its scope is named.
+    A component that no release writes any more is restored only when its scope is named, or one of
+    the options for its database is used.
     """
     present = set(archive.dumps) | ({FILES.name} if archive.has_files else set())
-    return tuple(c for c in COMPONENTS if c.name in present and _is_wanted(c, request.surroundings.scopes))
+    return tuple(c for c in COMPONENTS if c.name in present and _is_wanted(c, request))
 
 
-def _is_wanted(component: Component, scopes: tuple[str, ...]) -> bool:
-    return component.scope in scopes or (component.written and in_scope(component, scopes))
+def _is_wanted(component: Component, request: RestoreRequest) -> bool:
+    scopes = request.surroundings.scopes
+    named = component.name in request.provision or component.name in request.changed
+    return component.scope in scopes or ((component.written or named) and in_scope(component, scopes))
 
 
 def choose_files(request: RestoreRequest, archive: ArchiveFacts, os_version: str) -> Selection:
     """Decide about every archived path; nothing is chosen when files are out of scope."""
     wanted = FILES in restored_components(request, archive)
-    os_changed = archive.apache_configured and archive.os_version != os_version
+    conditions = (
+        [Condition.OS_CHANGED] if archive.apache_configured and archive.os_version != os_version else []
+    )
+    conditions += [] if REPORTS in restored_components(request, archive) else [Condition.NO_REPORTS]
     apart = [c for c in COMPONENTS if c.kind is Kind.SQLITE and c.name in archive.dumps]
-    entries = [entry for entry in archive.entries if wanted and not _belongs_to(entry, apart)]
-    return select(entries, SAVED_PATHS, request.include_paths, request.allow_paths, os_changed)
+    made_by_copying = MADE_BY_COPYING if archive.generation in TREES else frozenset()
+    entries = [
+        entry
+        for entry in archive.entries
+        if wanted and not _belongs_to(entry, apart) and entry.path not in made_by_copying
+    ]
+    return select(entries, SAVED_PATHS, request.include_paths, request.allow_paths, conditions)
 
 
 def _belongs_to(entry: FileEntry, components: list[Component]) -> bool:
@@ -79,11 +91,15 @@ def _belongs_to(entry: FileEntry, components: list[Component]) -> bool:
 def choose_credentials(
     component: Component, request: RestoreRequest, archive: ArchiveFacts, local: Credentials | None
 ) -> TargetDatabase:
-    """Decide which log-in loads a database: options, then the conf files that will be in force afterwards."""
+    """Decide which log-in loads a database: options, then the conf files that will be in force afterwards.
+
+    Where the product has no such component any more, no machine has it configured but by an archive.
+    """
     if component.name in request.changed:
         return TargetDatabase(component, request.changed[component.name], Origin.OPTIONS)
     archived = archive.credentials.get(component.name)
-    if archived is not None and FILES in restored_components(request, archive):
+    alone = local is None and not component.written
+    if archived is not None and (alone or FILES in restored_components(request, archive)):
         return TargetDatabase(component, archived, Origin.ARCHIVE)
     return TargetDatabase(component, local, Origin.MACHINE)
 
@@ -120,6 +136,7 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             *preflight.warnings(facts.preflight, when.astimezone()),
             *_warnings(facts, selection, components),
             *_unwritten(request, facts),
+            *_lost_privileges(request, facts, made),
         ),
         problems=_problems(request, facts, selection, made),
         concerned=_concerned(components, made),
@@ -180,11 +197,8 @@ def _warnings(facts: RestoreFacts, selection: Selection, components: tuple[Compo
         )
     for name in archive.dumps:
         component = BY_NAME[name]
-        if not component.written and component not in components:
-            warnings.append(
-                f"A {component.label} dump was found inside the backup. The product has no {component.label}"
-                f" any more; it is restored only with --scope={component.scope}"
-            )
+        if not component.written:
+            warnings.append(_gone(component, restored=component in components))
     for target in facts.targets:
         warnings += database_checks.warnings(target, facts)
     warnings += [
@@ -195,19 +209,40 @@ def _warnings(facts: RestoreFacts, selection: Selection, components: tuple[Compo
     return warnings
 
 
+def _gone(component: Component, restored: bool) -> str:
+    label = component.label
+    beginning = f"A {label} dump was found inside the backup. The product has no {label} any more"
+    if restored:
+        return f"{beginning}: it is restored all the same, but nothing here will use it"
+    return f"{beginning}; it is restored only with --scope={component.scope}"
+
+
 def _unwritten(request: RestoreRequest, facts: RestoreFacts) -> list[str]:
     return [
-        f"there is no {BY_NAME[name].conf_file} here: the credentials of the {BY_NAME[name].label} database"
-        " are not written to any file of this machine"
+        f"there is no {BY_NAME[name].credentials_file} here: the credentials of the"
+        f" {BY_NAME[name].label} database are not written to any file of this machine"
         for name in request.changed
         if _is_only_a_server(name, request, facts)
+    ]
+
+
+def _lost_privileges(request: RestoreRequest, facts: RestoreFacts, made: Provisioning) -> list[str]:
+    """Plain dumps hold privileges up to 3.5.3; stock asks about them for custom dumps only."""
+    if request.permissions is not None or made.names:
+        return []
+    dumps = ((t.component, facts.archive.dumps[t.component.name]) for t in facts.targets)
+    return [
+        f"what the {component.label} database grants to {', '.join(dump.grantees)} is not restored;"
+        " add --restore-permissions to restore it"
+        for component, dump in dumps
+        if dump.grantees and dump.member.dump_format != CUSTOM
     ]
 
 
 def _is_only_a_server(name: str, request: RestoreRequest, facts: RestoreFacts) -> bool:
     """Whether a database is restored on a machine where the product that uses it is not set up."""
     wanted = FILES in restored_components(request, facts.archive)
-    return not wanted and BY_NAME[name].conf_file not in facts.existing_files
+    return not wanted and BY_NAME[name].credentials_file not in facts.existing_files
 
 
 def _problems(
@@ -281,9 +316,11 @@ def _rewriting_problems(request: RestoreRequest, facts: RestoreFacts, selection:
     """The conf file of each component with changed credentials must exist, and be able to hold them."""
     restored = {"/" + entry.path.decode("utf-8", "surrogateescape") for entry in selection.restore}
     problems = [
-        Problem(f"Can not find {BY_NAME[name].conf_file}", "restore files too, or run engine-setup first")
+        Problem(
+            f"Can not find {BY_NAME[name].credentials_file}", "restore files too, or run engine-setup first"
+        )
         for name in request.changed
-        if BY_NAME[name].conf_file not in restored | facts.existing_files
+        if BY_NAME[name].credentials_file not in restored | facts.existing_files
         and not _is_only_a_server(name, request, facts)
     ]
     return problems + [
