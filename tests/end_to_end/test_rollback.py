@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import time
@@ -193,6 +194,27 @@ def test_the_old_state_is_dropped(living: Machine, gone: tuple[SampleEngine, Pat
     assert "Nothing to commit." in living.roll_back("commit").check().stdout
     assert "Nothing to roll back." in living.roll_back().check().stdout
     assert living.leftovers() == []
+
+
+@pytest.mark.parametrize("mode", ["rollback", "commit", "journal", "restore"])
+def test_journals_that_others_could_have_written_are_not_obeyed(machine: Machine, bindir: Path, mode: str):
+    killed(machine, bindir)
+    (found,) = journal(machine)
+    for path in (Path(found["directory"]), Path(found["directory"]).parent):
+        path.chmod(0o770)
+        words = machine.words("restore", *CALL) if mode == "restore" else [mode, f"--root={machine.root}"]
+        result = machine.command(*words, *(() if mode in ("restore", "journal") else ("--log=/dev/null",)))
+        assert_failed(result, 1, f"others could have written the journals in {path}", "chmod 700")
+        path.chmod(0o700)
+    machine.roll_back().check()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_journals_of_root_are_not_for_everybody(machine: Machine, bindir: Path):
+    killed(machine, bindir)
+    user = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    result = real_process.run(["journal", f"--root={machine.root}"], user)
+    assert_failed(result, 1, "cannot look for journals in", "root")
 
 
 def test_what_is_in_the_way_of_a_rollback_is_named_and_it_can_go_on(living: Machine, bindir: Path):

@@ -59,7 +59,7 @@ def run(server: ScratchServer, tmp_path: Path) -> Any:
     facts = SimpleNamespace(targets=(SimpleNamespace(component=ENGINE, credentials=None),))
     return SimpleNamespace(
         servers={ENGINE.name: Server(superuser, None)},
-        undo=Undo(journal, Place(tmp_path, KeptFiles(tmp_path, tmp_path / "kept")), reporter),
+        undo=Undo(journal, Place(tmp_path, KeptFiles(tmp_path, tmp_path / "kept"), print), reporter),
         reporter=reporter,
         facts=facts,
         started=datetime.now(),

@@ -123,3 +123,13 @@ def test_passing_names_of_a_killed_run_go_away(root, place):
         (root / "etc" / name).write_text("half a file")
     KeptFiles(root, place / "kept", passing=b".passing-7-").restore()
     assert set(contents(root)) == {"first", "second", "third", ".passing-8-abc"}
+
+
+def test_a_new_directory_that_others_use_stays(root, place):
+    found = KeptFiles(root, place / "kept")
+    found.keep([b"etc/new/file"])
+    (root / "etc/new").mkdir()
+    for name in ("file", "of somebody else"):
+        (root / "etc/new" / name).write_text("new")
+    assert found.restore() == (b"etc/new",)
+    assert [path.name for path in (root / "etc/new").iterdir()] == ["of somebody else"]

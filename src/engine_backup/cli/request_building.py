@@ -121,7 +121,9 @@ def _file(settings: Settings) -> str | None:
     words: tuple[str, ...] = settings.get(WORDS, ())
     named: str | None = settings.get(("", "file"))
     if len(words) + (named is not None) > 1:
-        raise UsageError("more than one archive is named", "name one: --file=FILE, or the word after the mode")
+        raise UsageError(
+            "more than one archive is named", "name one: --file=FILE, or the word after the mode"
+        )
     return words[0] if words else named
 
 

@@ -76,6 +76,7 @@ class KeptFiles:
         self._records = _read(directory / RECORDS)
         self._seen = {record.name for record in self._records}
         self._there: set[bytes] = set()
+        self._in_use: list[bytes] = []
 
     def keep(self, names: Iterable[bytes]) -> None:
         """Keep what stands under all these names before any of them is changed; waits for the disk once."""
@@ -94,12 +95,14 @@ class KeptFiles:
         self._keep(name, fresh)
         self._write(fresh)
 
-    def restore(self) -> None:
+    def restore(self) -> tuple[bytes, ...]:
         """Put everything back, the last change first; times of directories at the very end.
 
+        Returns directories that were new and stay, since others have put something there.
         What cannot be put back stays kept, to be tried again; all else is put back before
         `EngineBackupError` tells of it.
         """
+        self._in_use.clear()
         self._remove_passing()
         left: dict[int, _Kept] = {}
         errors: list[str] = []
@@ -113,6 +116,7 @@ class KeptFiles:
                     errors.append(f"/{os.fsdecode(record.name)}: {getattr(error, 'strerror', error)}")
         if errors:
             raise EngineBackupError(f"{len(left)} files and directories are not as before, first {errors[0]}")
+        return tuple(self._in_use)
 
     def _concerned(self, name: bytes) -> list[bytes]:
         """Return a name, the directory that holds it, and the missing ones above with what holds these."""
@@ -189,6 +193,10 @@ class KeptFiles:
         except FileNotFoundError:
             if record.status is not None:
                 raise
+        except OSError as error:
+            if record.status is not None or error.errno != errno.ENOTEMPTY:
+                raise
+            self._in_use.append(record.name)
 
     def _put_back(self, record: _Kept, parent: int) -> None:
         last, kept = _last(record.name), self._kept(record.number)

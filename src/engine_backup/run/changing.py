@@ -83,7 +83,7 @@ def new_head(archive: Path, components: tuple[str, ...], tmpdir: Path) -> Journa
 def opened(journal: Journal, root: Path, reporter: Reporter, unstoppable: ExitStack) -> Change:
     """Return the change that a journal speaks of."""
     kept = KeptFiles(root, journal.directory / KEPT, passing=passing(journal))
-    return Change(journal, Undo(journal, Place(root, kept), reporter), kept, unstoppable)
+    return Change(journal, Undo(journal, Place(root, kept, reporter.warn), reporter), kept, unstoppable)
 
 
 @contextmanager

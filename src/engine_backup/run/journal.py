@@ -22,6 +22,7 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -86,7 +87,7 @@ class Journal:
     def taken_back(self, number: int) -> None:
         """Write down that a way back was gone; when it cannot be written, it is gone twice."""
         self.content.taken_back.add(number)
-        with suppress(OSError):
+        with suppress(EngineBackupError):
             self._write({"taken_back": number})
 
     def forget(self) -> None:
@@ -117,6 +118,7 @@ class Journal:
                     Path(directory).rmdir()
 
     def _write(self, line: dict[str, Any], durable: bool = True) -> None:
+        """Append a line, whole or not at all; raises `EngineBackupError`."""
         data = json.dumps(line, ensure_ascii=True).encode() + b"\n"
         with self._lock:
             size = os.fstat(self._descriptor).st_size
@@ -125,9 +127,10 @@ class Journal:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 if durable:
                     os.fsync(self._descriptor)
-            except OSError:
-                os.ftruncate(self._descriptor, size)
-                raise
+            except OSError as error:
+                with suppress(OSError):
+                    os.ftruncate(self._descriptor, size)
+                raise _unwritable(self.directory, error) from error
 
 
 def begin(root: Path, head: JournalHead) -> Journal:
@@ -170,9 +173,16 @@ def _new(directory: Path, head: JournalHead) -> Journal:
             sync_directory(place)
     except OSError as error:
         shutil.rmtree(directory, ignore_errors=True)
-        message = f"cannot write a journal in {directory.parent}: {error.strerror}"
-        raise EngineBackupError(message, "make room on that file system, and start again") from error
+        raise _unwritable(directory, error) from error
+    except EngineBackupError:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
     return journal
+
+
+def _unwritable(directory: Path, error: OSError) -> EngineBackupError:
+    message = f"cannot write the journal in {directory}: {error.strerror}"
+    return EngineBackupError(message, "make room on that file system, and start again")
 
 
 def observe(root: Path) -> tuple[JournalFacts, ...]:
@@ -243,10 +253,29 @@ def clear(root: Path) -> None:
 
 
 def _directories(root: Path) -> list[Path]:
+    """Return the runs' directories; raises `EngineBackupError` when others could have put them there."""
     parent = root / STAGING_DIRECTORY
-    if not parent.is_dir():
+    try:
+        _check_private(parent)
+        found = sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
+        for path in found:
+            _check_private(path)
+    except FileNotFoundError:
         return []
-    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
+    except OSError as error:
+        message = f"cannot look for journals in {parent}: {error.strerror}"
+        raise EngineBackupError(message, "run this as the account that restores: root") from error
+    return found
+
+
+def _check_private(directory: Path) -> None:
+    """A journal is obeyed, so nobody else may have written it."""
+    status = directory.lstat()
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022 or not stat.S_ISDIR(status.st_mode):
+        raise EngineBackupError(
+            f"others could have written the journals in {directory}: they are not obeyed",
+            f"look at them, and make them yours: chown root {directory}; chmod 700 {directory}",
+        )
 
 
 def _read(data: bytes, directory: Path) -> _Content:

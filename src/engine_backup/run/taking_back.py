@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -43,10 +44,14 @@ from engine_backup.run.servers import Server
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run has changed something; `kept` holds the files that it replaced."""
+    """Where a run has changed something.
+
+    `kept` holds the files that it replaced; `warn` tells of what stays because it is somebody else's.
+    """
 
     root: Path
     kept: KeptFiles
+    warn: Callable[[str], None]
 
     @property
     def cluster(self) -> LocalCluster:
@@ -122,7 +127,8 @@ def _remove_password_notes(way: RemovePasswordNotes, _place: Place) -> None:
 
 
 def _put_files_back(_way: PutFilesBack, place: Place) -> None:
-    place.kept.restore()
+    for name in place.kept.restore():
+        place.warn(f"/{os.fsdecode(name)} stays: others have put something there")
 
 
 def _as_administrator(
