@@ -15,7 +15,7 @@ from engine_backup.sample.engine import SampleEngine
 from engine_backup.sample.size import TINY
 from tests.faults import scenarios
 from tests.faults.bench import Bench
-from tests.faults.invariants import as_complete, leftovers, snapshot
+from tests.faults.invariants import State, as_complete, leftovers, snapshot
 from tests.faults.namespace import Namespace
 from tests.support.machine import Machine
 
@@ -31,7 +31,7 @@ BEYOND_DUMPS = (
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class Ground:
     """Machines by scenario, made when they are first needed."""
 
@@ -64,7 +64,7 @@ class Ground:
         if self.benches[scenario].namespace is None:
             self.clean.add(scenario)
 
-    def complete(self, scenario: str) -> object:
+    def complete(self, scenario: str) -> State:
         """Return what the machine is after a restore without faults; its state is lost."""
         bench = self.take(scenario)
         if bench.complete is None:
@@ -73,7 +73,8 @@ class Ground:
             bench.complete = as_complete(snapshot(bench), bench.born_ns)
             bench = self.take(scenario)
         self.give_back(scenario)
-        return bench.complete
+        reference: State = bench.complete
+        return reference
 
     def close(self) -> None:
         """End all servers."""

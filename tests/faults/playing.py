@@ -7,7 +7,7 @@ from contextlib import closing
 from tests.faults import faults, table
 from tests.faults.bench import Bench
 from tests.faults.ground import Ground
-from tests.faults.invariants import as_complete, differences, leftovers, snapshot
+from tests.faults.invariants import State, as_complete, differences, leftovers, snapshot
 from tests.faults.table import Row
 from tests.support.machine import Result
 
@@ -88,10 +88,10 @@ def hold_undone(bench: Bench, result: Result) -> None:
         raise BrokenError("not the state before", found, result)
 
 
-def hold_complete(bench: Bench, reference: object, result: Result) -> None:
+def hold_complete(bench: Bench, reference: State, result: Result) -> None:
     """Hold the machine to what a restore without faults makes of it."""
     now = as_complete(snapshot(bench), bench.born_ns)
-    found = differences(reference, now) + leftovers(bench)  # type: ignore[arg-type]
+    found = differences(reference, now) + leftovers(bench)
     if found:
         raise BrokenError("not complete", found, result)
 

@@ -89,6 +89,7 @@ KINDS = (
 ENDS: dict[tuple[str, str, str], str] = {
     # Nothing was done in the server yet.
     (OLD, "AllowAdministrator", GONE): UNDONE,
+    (OLD, "StopServices", GONE): UNDONE,
     (BESIDE, "LeaveAlternatives", NO_ADMINISTRATOR): UNDONE,
 }
 
