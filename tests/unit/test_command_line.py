@@ -116,6 +116,7 @@ def test_the_oldest_word_for_db(archive):
         (["", "--file=/tmp/x"], "an argument is empty"),
         (["--file="], "--file needs a value"),
         (["backup", "restore"], "unexpected argument 'restore'"),
+        (["verify", "--level=quick"], "invalid level 'quick'"),
         (["--dry-run=yes"], "argument --dry-run: ignored explicit argument 'yes'"),
     ],
 )
@@ -133,7 +134,13 @@ def test_a_value_may_stand_on_its_own(archive):
 
 @pytest.mark.parametrize("option", all_options(), ids=lambda option: option.name)
 def test_each_option_and_each_of_its_spellings_is_read(option):
-    values = {"mode": "verify", "scopes": "db", "dump_format": "plain", "on_existing": "replace"}
+    values = {
+        "mode": "verify",
+        "scopes": "db",
+        "dump_format": "plain",
+        "on_existing": "replace",
+        "level": "hash",
+    }
     for name in (option.name, *option.aliases):
         word = name if option.form is Form.FLAG else f"{name}={values.get(option.field, _value(option))}"
         assert option.key in parse([word])

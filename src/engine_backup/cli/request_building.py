@@ -35,6 +35,7 @@ from engine_backup.model.requests import (
     VerifyRequest,
 )
 from engine_backup.model.secret import Secret
+from engine_backup.model.verify_levels import Level
 
 DEFAULT_ARCHIVE_DIRECTORY = "var/lib/ovirt-engine-backup"
 DEFAULT_LOG_DIRECTORY = "var/log/ovirt-engine-backup"
@@ -57,7 +58,7 @@ def build_request(settings: Settings, environment: Environment) -> Request:
     if mode == BACKUP:
         return _backup(settings, surroundings, file)
     if mode == VERIFY:
-        return VerifyRequest(surroundings, file)
+        return VerifyRequest(surroundings, file, settings.get(("", "level"), Level.FULL))
     return _restore(settings, surroundings, file, environment)
 
 

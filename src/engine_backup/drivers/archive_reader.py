@@ -60,9 +60,12 @@ class Archive:
     UTF-8 as surrogates), `compressor` that of the archive file.
     """
 
-    def __init__(self, path: Path, tar: BinaryIO, compressor: str, limits: ReadLimits) -> None:
+    def __init__(
+        self, path: Path, file: BinaryIO, tar: BinaryIO, compressor: str, limits: ReadLimits
+    ) -> None:
         self.path = path
         self.compressor = compressor
+        self._file_as_stored = file
         self._tar = tar
         self._limits = limits
         self._size = os.fstat(tar.fileno()).st_size
@@ -197,7 +200,7 @@ class Archive:
         `progress` is called with a member's name and the number of bytes just read. Raises
         `DamagedArchiveError` that names the first member in the archive's order that is not as it was.
         """
-        digests = self._digests()
+        digests = self.digests()
         hashed = {member.name for member in self.members.values() if member.is_file}
         hashed -= {name for name, _ in HASH_FILES}
         for name in sorted(digests.keys() - hashed):
@@ -218,12 +221,24 @@ class Archive:
                     progress(name, len(chunk))
         return total.hexdigest()
 
-    def _digests(self) -> dict[str, str]:
+    def digests(self) -> dict[str, str]:
+        """Return what the hash file says: hex digests by members' names; raises `DamagedArchiveError`."""
         for name, kind in HASH_FILES:
             if name in self.members:
                 lines = parse_hash_lines(self.read_small(name, MANIFEST_LIMIT), kind, f"{self.path}: {name}")
                 return {path.decode("utf-8", "surrogateescape"): hexed for path, hexed in lines.items()}
         raise DamagedArchiveError(f"{self.path}: No supported hash file found")
+
+    def open_outer_tar(self) -> BinaryIO:
+        """Return the outer tar from its first byte to its last, uncompressed."""
+        return self._whole()
+
+    def open_as_stored(self) -> BinaryIO:
+        """Return the archive file as it is, compressed where it is compressed."""
+        descriptor = self._file_as_stored.fileno()
+        size = os.fstat(descriptor).st_size
+        reader = SegmentedReader(descriptor, ((0, 0, size),), size, str(self.path))
+        return cast(BinaryIO, io.BufferedReader(reader, BUFFER))
 
     def _file(self, name: str) -> MemberInfo:
         member = self.members.get(name)
@@ -254,13 +269,13 @@ def open_archive(path: Path, workspace: Path, limits: ReadLimits | None = None) 
         compressor = compression.detect(source.read(16))
         source.seek(0)
         if compressor == compression.NONE:
-            yield Archive(path, source, compressor, limits)
+            yield Archive(path, source, source, compressor, limits)
             return
         with tempfile.TemporaryFile(dir=workspace) as unpacked:
             with compression.open_reader(source, compressor, str(path), limits) as content:
                 shutil.copyfileobj(content, unpacked, CHUNK)
             unpacked.flush()
-            yield Archive(path, cast(BinaryIO, unpacked), compressor, limits)
+            yield Archive(path, source, cast(BinaryIO, unpacked), compressor, limits)
 
 
 def _open_file(path: Path) -> BinaryIO:

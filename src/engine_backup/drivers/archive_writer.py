@@ -4,6 +4,7 @@ The outer tar is in GNU format, as stock's own: names begin with `./`, sizes
 above 8 GiB are in base 256, there are no pax headers. When it is not compressed,
 members stream straight into their places and the header, whose size is known
 only then, is patched afterwards; else each one is spooled to a private file first.
+`archive_form` holds an archive against this module: change both together.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from engine_backup.drivers import compression
+from engine_backup.drivers import archive_seal, compression
 from engine_backup.drivers.compression import CompressingWriter, Sink
 from engine_backup.drivers.hash_lines import hash_line
 from engine_backup.model.archive import MemberRecord
@@ -57,6 +58,10 @@ class MemberSink:
         """The hex digest of what was written so far."""
         return self._digest.hexdigest()
 
+    def digest(self) -> bytes:
+        """Return the digest of what was written so far, as bytes."""
+        return self._digest.digest()
+
     def write(self, data: bytes, /) -> int:
         """Write all of `data` and return its length."""
         self._target.write(data)
@@ -75,10 +80,12 @@ class ArchiveWriter:
     """
 
     def __init__(self, target: BinaryIO, compressor: str, spool_directory: Path, when: int) -> None:
+        self.compressor = compressor
         self._target = target
         self._spool_directory = spool_directory
         self._when = when
-        self._outer = CountingSink(compression.open_writer(target, compressor))
+        self._sealed = MemberSink(target) if compressor == "gzip" else None
+        self._outer = CountingSink(compression.open_writer(self._sealed or target, compressor))
         self._in_place = compressor == compression.NONE
         self.records: list[MemberRecord] = []
         self._directory_header("./")
@@ -114,6 +121,8 @@ class ArchiveWriter:
         self._outer.write(bytes(2 * BLOCK))
         self._outer.write(bytes(-self._outer.size % RECORD))
         self._outer.close()
+        if self._sealed is not None:
+            self._target.write(archive_seal.seal(self._sealed.digest()))
         self._target.flush()
 
     @contextmanager

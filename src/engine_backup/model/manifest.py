@@ -8,10 +8,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 FORMAT = "engine-backup manifest"
 FORMAT_VERSION = 1
+
+
+def is_ours(manifest: Mapping[str, Any] | None) -> bool:
+    """Whether a manifest (None: there is none) is of this format, in whatever version."""
+    return manifest is not None and manifest.get("format") == FORMAT
+
+
+def is_understood(manifest: Mapping[str, Any]) -> bool:
+    """Whether the fields have the meanings that this version knows."""
+    return bool(manifest.get("format_version") == FORMAT_VERSION)
+
+
+def member_row(manifest: Mapping[str, Any] | None, name: str) -> dict[str, Any] | None:
+    """Return what a manifest says of a member; None where it says nothing."""
+    listed = (manifest or {}).get("members")
+    rows = cast("list[object]", listed) if isinstance(listed, list) else []
+    return next((row for row in rows if isinstance(row, dict) and row.get("name") == name), None)
+
+
+def raw_size(manifest: Mapping[str, Any] | None, name: str) -> int | None:
+    """Return a member's unpacked size in bytes; None where the manifest says nothing that makes sense."""
+    size = (member_row(manifest, name) or {}).get("raw_size")
+    return size if type(size) is int and size >= 0 else None
 
 
 def render(content: Mapping[str, Any]) -> bytes:

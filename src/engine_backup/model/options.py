@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
+from engine_backup.model import verify_levels
 from engine_backup.model.components import DATABASES, SCOPES, Component
 from engine_backup.model.errors import UsageError
 from engine_backup.model.presets import COMPRESSOR_WORDS, DUMP_FORMATS
@@ -119,6 +120,13 @@ def read_port(text: str) -> int:
     return int(text)
 
 
+def read_level(text: str) -> verify_levels.Level:
+    """Return how deep to verify."""
+    if text not in verify_levels.BY_WORD:
+        raise UsageError(f"invalid level '{text}'", f"use one of {', '.join(verify_levels.BY_WORD)}")
+    return verify_levels.BY_WORD[text]
+
+
 def read_mode(text: str) -> str:
     """Return the mode."""
     if text not in MODES:
@@ -129,6 +137,7 @@ def read_mode(text: str) -> str:
 GENERAL = "General"
 PACKING = "Packing of a backup"
 RESTORING = "Restore"
+VERIFYING = "Verify"
 
 # fmt: off
 GENERAL_OPTIONS: tuple[Option, ...] = (
@@ -199,6 +208,8 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
     Option("--accept-archived-hosts", "accept_archived_hosts",
            "connect to remote database hosts that the archive names", RESTORING, form=Form.FLAG,
            modes=(RESTORE,)),
+    Option("--level", "level", verify_levels.help_text(), VERIFYING, metavar="LEVEL", read=read_level,
+           modes=(VERIFY,)),
     Option("--vms", "vms", "number of virtual machines of the sample engine", "Demo", metavar="N",
            read=read_jobs, modes=(DEMO,)),
     Option("--days", "days", "days of history of the sample engine", "Demo", metavar="N", read=read_jobs,

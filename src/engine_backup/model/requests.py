@@ -10,6 +10,7 @@ from typing import Union
 from engine_backup.model.components import SCOPE_ALL
 from engine_backup.model.facts import Credentials
 from engine_backup.model.secret import Secret
+from engine_backup.model.verify_levels import Level
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class VerifyRequest:
 
     surroundings: Surroundings
     file: Path
+    level: Level = Level.FULL
 
 
 @dataclass(frozen=True)

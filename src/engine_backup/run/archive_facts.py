@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Optional, cast
+from typing import BinaryIO, Optional
 
 from engine_backup.drivers import (
     certificates,
@@ -21,6 +21,7 @@ from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.host import hosted_engine
 from engine_backup.drivers.plain_dump import Statement, split
 from engine_backup.drivers.postgres_programs import Programs
+from engine_backup.model import manifest
 from engine_backup.model.archive import DumpMember
 from engine_backup.model.components import BY_NAME, DATABASES, Component, Kind
 from engine_backup.model.errors import DamagedArchiveError, EngineBackupError, ProgramError
@@ -101,7 +102,7 @@ def _custom(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]
         grantees=grantees(grants),
         foreign_grants=has_foreign_grants(grants),
         programs_major=_major(contents.header.pg_dump_version),
-        unpacked_size=_raw_size(archive, member),
+        unpacked_size=manifest.raw_size(archive.manifest, member.member),
         privileges=_privileges(archive, member),
     )
 
@@ -139,15 +140,9 @@ def grant_statements(
 
 def _privileges(archive: Archive, member: DumpMember) -> ClusterPrivileges | None:
     """Return what the manifest says of a database's privileges and settings; None where it says nothing."""
-    row = _manifest_row(archive, member)
+    row = manifest.member_row(archive.manifest, member.member)
     found = row.get("privileges") if row else None
     return None if found is None else privileges_document.from_json(found)
-
-
-def _manifest_row(archive: Archive, member: DumpMember) -> dict[str, Any] | None:
-    listed = (archive.manifest or {}).get("members")
-    rows = cast("list[object]", listed) if isinstance(listed, list) else []
-    return next((r for r in rows if isinstance(r, dict) and r.get("name") == member.member), None)
 
 
 def _plain(archive: Archive, member: DumpMember) -> DumpFacts:
@@ -176,9 +171,3 @@ def _plain_statements(archive: Archive, member: DumpMember) -> Iterator[Statemen
         for item in split(stream, f"{archive.path}: {member.member}"):
             if isinstance(item, Statement):
                 yield item
-
-
-def _raw_size(archive: Archive, member: DumpMember) -> int | None:
-    """Return the dump's unpacked size as our manifest tells it; only space is planned with it."""
-    size = (_manifest_row(archive, member) or {}).get("raw_size")
-    return size if isinstance(size, int) and size >= 0 else None

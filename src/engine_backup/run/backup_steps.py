@@ -43,6 +43,7 @@ from engine_backup.model.steps import (
     TakeSnapshots,
 )
 from engine_backup.plan.backup import encoding_of, is_hosted_engine
+from engine_backup.run.reading import check_form
 
 if TYPE_CHECKING:
     from engine_backup.run.backup import BackupRun
@@ -217,6 +218,7 @@ def _manifest(run: BackupRun) -> dict[str, Any]:
         "fqdn": host.fqdn,
         "hosted_engine": is_hosted_engine(run.facts),
         "started_at": run.started.isoformat(),
+        "archive_compressor": run.writer.compressor,
         "components": [component.name for component in run.saved],
         "members": [_member(record, run) for record in run.writer.records],
     }
@@ -232,6 +234,7 @@ def publish(step: Publish, run: BackupRun) -> None:
     run.output.sync()
     with archive_reader.open_archive(run.output.path, run.workspace) as archive:
         archive.check_hashes(lambda name, done: run.reporter.advance("checking", done))
+        check_form(archive, run.reporter)
     run.output.publish()
     run.reporter.note(f"{run.output.final}: {run.output.final.stat().st_size} bytes")
     if step.replaces:

@@ -6,7 +6,9 @@ import io
 from collections.abc import Callable
 from typing import BinaryIO, cast
 
+from engine_backup.drivers import archive_form
 from engine_backup.drivers.archive_reader import Archive
+from engine_backup.model import manifest
 from engine_backup.run.reporting import Reporter
 
 CHUNK = 1 << 18
@@ -25,6 +27,23 @@ def checked(archive: Archive, reporter: Reporter) -> None:
 
     archive.check_hashes(advance)
     reporter.note(f"generation {archive.generation.value}, version {archive.version}")
+
+
+def check_form(archive: Archive, reporter: Reporter) -> None:
+    """Hold an archive of this tool against the form that this tool gives archives, bit by bit.
+
+    Of stock's archives, and of what others have packed anew, only the log says that it could not be done.
+    Raises `DamagedArchiveError`.
+    """
+    if not manifest.is_ours(archive.manifest):
+        reporter.note("written by another tool: what is neither hash nor checksum is not checked")
+        return
+    archive_form.check_tar(archive)
+    written = (archive.manifest or {}).get("archive_compressor")
+    if written == archive.compressor and written in archive_form.WHOLE_ARCHIVE_COMPRESSORS:
+        archive_form.check_packing(archive)
+    elif archive.compressor:
+        reporter.note(f"packed with {archive.compressor} after it was written: its form is not checked")
 
 
 class _Watched(io.RawIOBase):
