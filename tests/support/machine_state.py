@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine_backup.drivers import administrator
-from engine_backup.drivers.local_cluster import DATA, LocalCluster
+from engine_backup.drivers.local_cluster import LocalCluster
+from engine_backup.model.places import DATA
 from engine_backup.sample.compare import FileFingerprint, fingerprint_tree
 from tests.support.machine import Machine
 

@@ -31,6 +31,7 @@ from engine_backup.model.server import ClusterPrivileges, DatabaseGrant, Members
 from engine_backup.model.steps import Plan
 from engine_backup.run import plan_document
 from engine_backup.sample.compare import fingerprint_database
+from tests.support import golden
 from tests.support.pages import DOCS, README, ROOT, block, page_name
 from tests.support.sample import Original
 
@@ -167,7 +168,7 @@ def manifest_of(archive: Path) -> dict:
 def test_every_field_of_the_manifest_is_explained(original: Original):
     page = DOCS / "archive-format.md"
     manifest = manifest_of(original.machine.archive)
-    types = {bool: "boolean", int: "integer", str: "string"}
+    types = {bool: "boolean", int: "integer", str: "string", dict: "object"}
     documented = {cells[0].strip("`"): cells[1] for cells in table(page, "fields of the manifest")}
     assert list(manifest) == list(documented)
     for name, value in manifest.items():
@@ -188,10 +189,23 @@ def test_every_field_of_a_member_is_explained(original: Original):
         }
         assert set(member) == expected, member["name"]
         for name, value in member.items():
+            objects = isinstance(value, list) and bool(value) and isinstance(value[0], dict)
             kinds = {int: "integer", str: "string", list: "array of strings", dict: "object"}
-            assert rows[name][1] == kinds[type(value)], name
+            assert rows[name][1] == ("array of objects" if objects else kinds[type(value)]), name
         seen |= set(member)
     assert seen == set(rows)
+
+
+def test_every_field_of_what_the_manifest_says_of_files_is_explained(original: Original):
+    page = DOCS / "archive-format.md"
+    manifest = manifest_of(original.machine.archive)
+    rows = [re.findall(r"`(\w+)`", cells[0]) for cells in table(page, "fields of each certificate")]
+    assert manifest["certificates"]
+    for certificate in manifest["certificates"]:
+        assert [name for row in rows for name in row] == list(certificate)
+    rows = [re.findall(r"`(\w+)`", cells[0]) for cells in table(page, "fields of the configuration")]
+    assert [name for row in rows for name in row] == list(manifest["configuration"])
+    assert {name for row in manifest["configuration"]["settings"] for name in row} == {"name", "value"}
 
 
 def test_every_field_of_privileges_is_explained(original: Original):
@@ -212,6 +226,44 @@ def test_every_field_of_a_plan_is_explained():
     rows = [re.findall(r"`(\w+)`", cells[0]) for cells in table(page, "fields of a plan")]
     surroundings = Surroundings(Path("/"), Path("/log"), Path("/tmp"))
     assert [name for row in rows for name in row] == list(plan_document.document(Plan(()), surroundings))
+
+
+JSON_TYPES = {
+    bool: "boolean", int: "integer", str: "string", dict: "object", type(None): "null", list: "array",
+}  # fmt: skip
+
+
+def hold_rows(title: str, objects: list[dict]) -> None:
+    """Each object has just the documented fields, in their order, and values of the documented types."""
+    rows = {cells[0].strip("`"): cells[1] for cells in table(DOCS / "inspect.md", title)}
+    assert objects
+    for found in objects:
+        assert list(found) == list(rows), title
+        for name, value in found.items():
+            allowed = [kind.split(" of ")[0] for kind in rows[name].split(" or ")]
+            assert JSON_TYPES[type(value)] in allowed, (title, name)
+            if isinstance(value, list) and value:
+                inner = {JSON_TYPES[type(item)] for item in value}
+                assert f"array of {inner.pop()}s" in rows[name], (title, name)
+
+
+def test_every_field_of_an_inspection_is_explained(original: Original):
+    archives = [original.machine.archive, *map(golden.archive, golden.NAMES)]
+    words = ["inspect", "--json", f"--root={original.machine.root}"]
+    found = [json.loads(original.machine.command(*words, str(path)).check().stdout) for path in archives]
+    components = [row for inspection in found for row in inspection["components"]]
+    hold_rows("fields of an inspection", found)
+    hold_rows("fields of an inspected component", components)
+    hold_rows("fields of an inspected database", [row["database"] for row in components if row["database"]])
+    hold_rows("fields of a need", [row for inspection in found for row in inspection["needs"]])
+    for certificate in [row for inspection in found for row in inspection["certificates"]]:
+        assert certificate.keys() == found[0]["certificates"][0].keys()
+
+
+def test_every_field_of_a_list_is_explained(original: Original):
+    listed = json.loads(original.machine.command("list", "--json", str(golden.DIRECTORY)).check().stdout)
+    hold_rows("fields of a list", [listed])
+    hold_rows("fields of a listed archive", listed["archives"])
 
 
 def groups(member: dict) -> list[str]:

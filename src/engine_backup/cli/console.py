@@ -7,6 +7,7 @@ import threading
 from typing import Any, TextIO
 
 from engine_backup.model.errors import EngineBackupError, InterruptedByUserError, RefusedError
+from engine_backup.model.sheet import Sheet
 
 
 class TextConsole:
@@ -15,8 +16,9 @@ class TextConsole:
     Several threads may use it: a line is whole, and never within the progress lines.
     """
 
-    def __init__(self, stdin: TextIO, stdout: TextIO, stderr: TextIO) -> None:
+    def __init__(self, stdin: TextIO, stdout: TextIO, stderr: TextIO, coloured: bool = False) -> None:
         self._stdin = stdin
+        self._coloured = coloured
         self._stdout = stdout
         self._stderr = stderr
         self._unread: list[TextIO] = []
@@ -26,6 +28,12 @@ class TextConsole:
     def say(self, line: str) -> None:
         """Print a line of normal output."""
         self._print(line, self._stdout)
+
+    def show(self, sheet: Sheet) -> None:
+        """Print tables, aligned, and coloured where that is wanted."""
+        from engine_backup.cli.sheets import render
+
+        self.say(render(sheet, self._coloured))
 
     def wait(self, line: str) -> None:
         """Print a line, and wait for Enter or the end of the input."""

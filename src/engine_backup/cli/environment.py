@@ -26,3 +26,12 @@ class Environment:
     stderr: TextIO = field(default_factory=lambda: sys.stderr)
     now: Callable[[], datetime] = datetime.now
     prompt: Callable[[str], str] = _prompt
+
+    @property
+    def coloured(self) -> bool:
+        """Whether normal output may have colours: on a terminal that has some, unless NO_COLOR is set.
+
+        https://no-color.org: any value but an empty one counts.
+        """
+        dumb = self.variables.get("TERM") == "dumb"
+        return self.stdout.isatty() and not dumb and not self.variables.get("NO_COLOR")

@@ -39,7 +39,7 @@ def _leave(error: EngineBackupError) -> NoReturn:
 
 def run(words: Sequence[str], environment: Environment) -> int:
     """Do what a command line asks; returns the exit status and raises nothing that is foreseen."""
-    console = TextConsole(environment.stdin, environment.stdout, environment.stderr)
+    console = TextConsole(environment.stdin, environment.stdout, environment.stderr, environment.coloured)
     try:
         settings = parse(words)
         if SHOW in settings:

@@ -16,8 +16,11 @@ from engine_backup.model.facts import Credentials
 from engine_backup.model.options import (
     BACKUP,
     DEMO,
+    INSPECT,
     JOURNAL,
     JOURNAL_MODES,
+    LIST,
+    LOOKING_MODES,
     PROMPT,
     RESTORE,
     VERIFY,
@@ -28,7 +31,9 @@ from engine_backup.model.requests import (
     BackupRequest,
     DemoRequest,
     DumpWish,
+    InspectRequest,
     JournalRequest,
+    ListRequest,
     Request,
     RestoreRequest,
     Surroundings,
@@ -53,8 +58,18 @@ def build_request(settings: Settings, environment: Environment) -> Request:
     surroundings = _surroundings(settings, mode, environment)
     if mode in JOURNAL_MODES:
         return JournalRequest(surroundings, mode, settings.get(("", "run")))
+    if mode == LIST:
+        return ListRequest(surroundings, _places(settings, surroundings))
     file = _archive(settings, mode, surroundings, environment)
+    if mode == INSPECT:
+        return InspectRequest(surroundings, file)
     _check_not_same(file, surroundings.log)
+    return _logged(settings, mode, surroundings, file, environment)
+
+
+def _logged(
+    settings: Settings, mode: str, surroundings: Surroundings, file: Path, environment: Environment
+) -> Request:
     if mode == BACKUP:
         return _backup(settings, surroundings, file)
     if mode == VERIFY:
@@ -88,8 +103,9 @@ def _surroundings(settings: Settings, mode: str, environment: Environment) -> Su
 
 def _json(settings: Settings, mode: str) -> bool:
     """A run that changes something tells people what it does; only a plan is for programs."""
-    asked = mode in (BACKUP, RESTORE, JOURNAL) and settings.get(("", "json"), False)
-    if asked and mode != JOURNAL and not settings.get(("", "dry_run"), False):
+    planning = mode in (BACKUP, RESTORE)
+    asked = (planning or mode in (JOURNAL, *LOOKING_MODES)) and settings.get(("", "json"), False)
+    if asked and planning and not settings.get(("", "dry_run"), False):
         raise UsageError("--json needs --dry-run", "add --dry-run: it prints the plan and changes nothing")
     return bool(asked)
 
@@ -115,6 +131,13 @@ def _archive(settings: Settings, mode: str, surroundings: Surroundings, environm
         raise UsageError("--file is missing", f"engine-backup --mode={mode} --file=FILE")
     name = f"ovirt-engine-backup-{_stamp(environment)}.backup"
     return surroundings.root / DEFAULT_ARCHIVE_DIRECTORY / name
+
+
+def _places(settings: Settings, surroundings: Surroundings) -> tuple[Path, ...]:
+    """Return what is to be listed: all words and `--file`, or else where backups go by default."""
+    named = [*settings.get(WORDS, ()), *filter(None, [settings.get(("", "file"))])]
+    places = tuple(Path(name).absolute() for name in named)
+    return places or (surroundings.root / DEFAULT_ARCHIVE_DIRECTORY,)
 
 
 def _file(settings: Settings) -> str | None:

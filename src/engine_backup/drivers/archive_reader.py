@@ -33,6 +33,7 @@ from engine_backup.model.archive import (
     INNER_TAR,
     MANIFEST_MEMBER,
     OS_VERSION_MEMBER,
+    OWN_MEMBERS,
     UNKNOWN_OS,
     VERSION_MEMBER,
     DumpMember,
@@ -41,6 +42,7 @@ from engine_backup.model.archive import (
     Generation,
     MemberInfo,
     ReadLimits,
+    generation_of,
 )
 from engine_backup.model.errors import DamagedArchiveError, HostileArchiveError, UnreadableArchiveError
 
@@ -75,8 +77,7 @@ class Archive:
         walk = TarWalk(self._whole(), str(self.path), self._limits)
         found = check_relations(walk, str(self.path), repeated=False)
         members = {member.name: member for path, member in found.items() if path}
-        known = {FILES_MEMBER, VERSION_MEMBER, CONFIG_MEMBER, "db", *(name for name, _ in HASH_FILES)}
-        if not known & members.keys():
+        if not OWN_MEMBERS & members.keys():
             raise UnreadableArchiveError(f"{self.path} is a tar archive, but none of engine-backup")
         for member in members.values():
             self._refuse_link(member)
@@ -94,13 +95,8 @@ class Archive:
 
     @cached_property
     def generation(self) -> Generation:
-        """The generation (reference 4.1). B without any dump cannot be told from A, and counts as A."""
-        if CONFIG_MEMBER in self.members:
-            if HASH_FILES[0][0] in self.members:
-                return Generation.D
-            return Generation.C1 if OS_VERSION_MEMBER in self.members else Generation.C
-        suffixed = any(name.startswith("db/") and name.endswith(".bz2") for name in self.members)
-        return Generation.B if suffixed else Generation.A
+        """The generation, by `generation_of`."""
+        return generation_of(self.members)
 
     @cached_property
     def version(self) -> str:
@@ -148,6 +144,11 @@ class Archive:
         if files is not None and files.is_file:
             return INNER_TAR if files.size else None
         return DIRECTORY_TREE if any(name.startswith(TREE) for name in self.members) else None
+
+    @property
+    def unpacked_size(self) -> int:
+        """Bytes of the outer tar, its compressor taken off."""
+        return self._size
 
     @property
     def files_compressor(self) -> str:
@@ -265,7 +266,7 @@ def open_archive(path: Path, workspace: Path, limits: ReadLimits | None = None) 
     Raises `UnreadableArchiveError` (no archive at all), `DamagedArchiveError` or `HostileArchiveError`.
     """
     limits = limits or ReadLimits()
-    with _open_file(path) as source:
+    with open_file(path) as source:
         compressor = compression.detect(source.read(16))
         source.seek(0)
         if compressor == compression.NONE:
@@ -278,8 +279,11 @@ def open_archive(path: Path, workspace: Path, limits: ReadLimits | None = None) 
             yield Archive(path, source, cast(BinaryIO, unpacked), compressor, limits)
 
 
-def _open_file(path: Path) -> BinaryIO:
-    """Open without waiting for a pipe's other end, and without changing the access time where allowed."""
+def open_file(path: Path) -> BinaryIO:
+    """Open without waiting for a pipe's other end, and without changing the access time where allowed.
+
+    Raises `UnreadableArchiveError` for all but regular files.
+    """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         try:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import warnings
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from engine_backup.model.preflight import CertificateFact
 
@@ -41,6 +44,30 @@ def read(files: Mapping[bytes, bytes]) -> tuple[CertificateFact, ...]:
     Of more files than any engine has, the rest is left out.
     """
     return tuple(fact for path in sorted(files)[:FILES] for fact in _facts(path, files[path]))
+
+
+def read_below(root: Path, names: Iterable[bytes]) -> tuple[CertificateFact, ...]:
+    """Return what `read` does, for those of the paths below a root directory that are certificates."""
+    wanted = [name for name in names if is_certificate(name)][:FILES]
+    found = ((name, _content(os.path.join(os.fsencode(root), name))) for name in wanted)
+    return read({name: content for name, content in found if content is not None})
+
+
+def to_json(fact: CertificateFact) -> dict[str, Any]:
+    """Return plain data, times in UTC as ISO 8601."""
+    times = {"not_before": fact.not_before, "not_after": fact.not_after}
+    return {**asdict(fact), **{name: when and when.isoformat() for name, when in times.items()}}
+
+
+def _content(path: bytes) -> bytes | None:
+    """Return the beginning of a regular file; None for links and for what cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as stream:
+            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            return stream.read(SIZE_LIMIT + 1) if regular else None
+    except OSError:
+        return None
 
 
 def _facts(path: bytes, content: bytes) -> Iterator[CertificateFact]:

@@ -20,9 +20,9 @@ from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.drivers.process import Command, OsUser, run
 from engine_backup.drivers.server_observation import seen_from_outside
 from engine_backup.model.errors import EngineBackupError, ProgramError
+from engine_backup.model.places import DATA
 from engine_backup.model.server import ClusterFacts
 
-DATA = "var/lib/pgsql/data"
 SERVICE = "postgresql"
 ACCOUNT = "postgres"
 LOCALES = ("en_US.UTF-8", "C.UTF-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -12,6 +13,10 @@ OS_VERSION_MEMBER = "os_version"
 CONFIG_MEMBER = "config"
 MANIFEST_MEMBER = "manifest.json"
 UNKNOWN_OS = "Unknown"
+# Any of these makes a tar one of ours or of stock's.
+OWN_MEMBERS = frozenset(
+    {FILES_MEMBER, VERSION_MEMBER, CONFIG_MEMBER, "db", *(name for name, _ in HASH_FILES)}
+)
 
 INNER_TAR = "inner tar"
 DIRECTORY_TREE = "directory tree"
@@ -25,6 +30,19 @@ class Generation(Enum):
     C = "C"
     C1 = "C1"
     D = "D"
+
+
+def generation_of(names: Collection[str]) -> Generation:
+    """Tell the generation by the members' names (reference 4.1).
+
+    B without any dump cannot be told from A, and counts as A.
+    """
+    if CONFIG_MEMBER in names:
+        if HASH_FILES[0][0] in names:
+            return Generation.D
+        return Generation.C1 if OS_VERSION_MEMBER in names else Generation.C
+    suffixed = any(name.startswith("db/") and name.endswith(".bz2") for name in names)
+    return Generation.B if suffixed else Generation.A
 
 
 class EntryType(Enum):

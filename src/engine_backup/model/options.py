@@ -18,13 +18,15 @@ from engine_backup.model.presets import COMPRESSOR_WORDS, DUMP_FORMATS
 
 BACKUP, RESTORE, VERIFY, DEMO = "backup", "restore", "verify", "demo"
 ROLLBACK, COMMIT, JOURNAL = "rollback", "commit", "journal"
+INSPECT, LIST = "inspect", "list"
 STOCK_MODES: tuple[str, ...] = (BACKUP, RESTORE, VERIFY)
 JOURNAL_MODES: tuple[str, ...] = (ROLLBACK, COMMIT, JOURNAL)
 ENGINE_MODES: tuple[str, ...] = (*STOCK_MODES, *JOURNAL_MODES)
-MODES: tuple[str, ...] = (*ENGINE_MODES, DEMO)
+LOOKING_MODES: tuple[str, ...] = (INSPECT, LIST)
+MODES: tuple[str, ...] = (*ENGINE_MODES, *LOOKING_MODES, DEMO)
 
 # What the words after these modes are; other modes take none.
-WORDS_OF_MODES: Mapping[str, str] = {VERIFY: "FILE"}
+WORDS_OF_MODES: Mapping[str, str] = {VERIFY: "FILE", INSPECT: "FILE", LIST: "DIR|FILE..."}
 
 COMPRESSORS = ", ".join(COMPRESSOR_WORDS)
 TAR_COMPRESSORS = ", ".join(word for word in COMPRESSOR_WORDS if word != "zstd")
@@ -145,20 +147,22 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            read=read_mode, modes=MODES),
     Option("--scope", "scopes", f"what to save, restore or verify: {', '.join(SCOPES)}; repeatable"
            " (default: all)", GENERAL, metavar="SCOPE", read=read_scope, repeatable=True),
-    Option("--file", "file", "the archive; needed unless the mode is backup", GENERAL, metavar="FILE"),
+    Option("--file", "file", "the archive; needed unless the mode is backup", GENERAL, metavar="FILE",
+           modes=(*STOCK_MODES, *LOOKING_MODES)),
     Option("--log", "log", "append the log to this file", GENERAL, metavar="FILE", modes=ENGINE_MODES),
     Option("--tmpdir", "tmpdir", "parent of the private temporary directory (default: $TMPDIR or /tmp)",
-           GENERAL, metavar="DIR", modes=ENGINE_MODES),
+           GENERAL, metavar="DIR", modes=(*ENGINE_MODES, *LOOKING_MODES)),
     Option("--root", "root", "work on the engine under this root directory (default: /)", GENERAL,
-           metavar="DIR", modes=ENGINE_MODES),
+           metavar="DIR", modes=(*ENGINE_MODES, *LOOKING_MODES)),
     Option("--product-version", "product_version", "product version to assume instead of the installed one",
-           GENERAL, metavar="VERSION"),
+           GENERAL, metavar="VERSION", modes=(*STOCK_MODES, INSPECT)),
     Option("--pg-bindir", "pg_bindir", "directory of the PostgreSQL programs to use", GENERAL, metavar="DIR",
            modes=MODES),
     Option("--dry-run", "dry_run", "print the plan and stop", GENERAL, form=Form.FLAG,
            modes=(BACKUP, RESTORE)),
-    Option("--json", "json", "print JSON, and nothing else: the plan of --dry-run, or the journals", GENERAL,
-           form=Form.FLAG, modes=(BACKUP, RESTORE, JOURNAL)),
+    Option("--json", "json", "print JSON, and nothing else: the plan of --dry-run, the journals, or what"
+           " inspect and list find", GENERAL, form=Form.FLAG,
+           modes=(BACKUP, RESTORE, JOURNAL, *LOOKING_MODES)),
     Option("--run", "run", "the restore to roll back or to commit, by the name that journal shows", GENERAL,
            metavar="NAME", modes=(ROLLBACK, COMMIT)),
     Option("--include-path", "include_paths", "save or restore this path too; may be given several times",

@@ -17,7 +17,7 @@ from engine_backup.model.verify_levels import Level
 class Surroundings:
     """What all modes share. `root` is the root directory of the engine to work on.
 
-    `json`: a dry run prints its plan for a program, and nothing else.
+    `json`: what is told is told to a program, and nothing else is.
     """
 
     root: Path
@@ -100,6 +100,22 @@ class VerifyRequest:
 
 
 @dataclass(frozen=True)
+class InspectRequest:
+    """`inspect`."""
+
+    surroundings: Surroundings
+    file: Path
+
+
+@dataclass(frozen=True)
+class ListRequest:
+    """`list`: archives, and directories whose archives are meant."""
+
+    surroundings: Surroundings
+    places: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
 class JournalRequest:
     """`rollback`, `commit` and `journal`. `run` names a run; None is the one that is meant anyway."""
 
@@ -118,4 +134,6 @@ class DemoRequest:
     pg_bindir: Path | None = None
 
 
-Request = Union[BackupRequest, RestoreRequest, VerifyRequest, JournalRequest, DemoRequest]
+Request = Union[
+    BackupRequest, RestoreRequest, VerifyRequest, InspectRequest, ListRequest, JournalRequest, DemoRequest
+]

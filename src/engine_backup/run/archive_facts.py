@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Optional
+from typing import Optional
 
 from engine_backup.drivers import (
     certificates,
-    compression,
     config_files,
     dumps,
     otopi_answers,
@@ -30,21 +29,17 @@ from engine_backup.model.presets import CUSTOM
 from engine_backup.model.server import ClusterPrivileges, PrivilegeStatement
 from engine_backup.plan import load_rules
 from engine_backup.plan.grants import grantees, has_foreign_grants, is_privilege, privilege_statements
+from engine_backup.plan.load_rules import Contents
 from engine_backup.plan.space import recorded_sizes
+from engine_backup.run.reading import is_wanted, open_dump
 
 ReadLogin = Callable[[Configuration, Component], Optional[Credentials]]
 APACHE_CONFIGURED = "OVESETUP_APACHE/configured"
 
 
-def open_dump(archive: Archive, member: DumpMember) -> BinaryIO:
-    """Return a dump as pg_dump or SQLite wrote it, its compressor taken off."""
-    stored = archive.open_member(member.member)
-    return compression.open_reader(stored, member.compressor, f"{archive.path}: {member.member}")
-
-
 def observe_archive(archive: Archive, programs: tuple[Programs, ...]) -> ArchiveFacts:
     """Return what a plan needs to know; raises `EngineBackupError` for what is damaged or hostile."""
-    files = archive.read_files(_is_wanted) if archive.files_kind else {}
+    files = archive.read_files(is_wanted) if archive.files_kind else {}
     texts = {
         "/" + os.fsdecode(path): content for path, content in files.items() if config_files.is_wanted(path)
     }
@@ -67,10 +62,6 @@ def observe_archive(archive: Archive, programs: tuple[Programs, ...]) -> Archive
     )
 
 
-def _is_wanted(path: bytes) -> bool:
-    return config_files.is_wanted(path) or certificates.is_certificate(path)
-
-
 def _logins(configuration: Configuration, read: ReadLogin) -> dict[str, Credentials]:
     found = {c.name: read(configuration, c) for c in DATABASES}
     return {name: credentials for name, credentials in found.items() if credentials is not None}
@@ -87,13 +78,7 @@ def observe_dump(archive: Archive, member: DumpMember, programs: tuple[Programs,
 
 def _custom(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]) -> DumpFacts:
     newest = postgres_programs.for_restore(0, programs[:1])
-    try:
-        with open_dump(archive, member) as stream:
-            contents = load_rules.parse_toc(dumps.contents(newest, stream).decode("utf-8", "surrogateescape"))
-        granted = any(entry.description == "ACL" for entry in contents.entries)
-        grants = _statements_with_grants(archive, member, newest) if granted else []
-    except ProgramError as error:
-        raise _unreadable(archive, member, error) from error
+    contents, grants = read_custom(archive, member, newest)
     return DumpFacts(
         member,
         kept=load_rules.kept_list(contents.entries),
@@ -105,6 +90,22 @@ def _custom(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]
         unpacked_size=manifest.raw_size(archive.manifest, member.member),
         privileges=_privileges(archive, member),
     )
+
+
+def read_custom(archive: Archive, member: DumpMember, programs: Programs) -> tuple[Contents, list[str]]:
+    """Return a custom dump's table of contents, and its schema's statements if there are grants among them.
+
+    Raises `DamagedArchiveError`, or `EngineBackupError` when the dump is too new for the programs.
+    """
+    try:
+        with open_dump(archive, member) as stream:
+            contents = load_rules.parse_toc(
+                dumps.contents(programs, stream).decode("utf-8", "surrogateescape")
+            )
+        granted = any(entry.description == "ACL" for entry in contents.entries)
+        return contents, _statements_with_grants(archive, member, programs) if granted else []
+    except ProgramError as error:
+        raise _unreadable(archive, member, error) from error
 
 
 def _unreadable(archive: Archive, member: DumpMember, error: ProgramError) -> EngineBackupError:

@@ -19,7 +19,7 @@ from engine_backup.model.options import BACKUP
 from engine_backup.model.requests import BackupRequest
 from engine_backup.model.steps import Plan
 from engine_backup.plan.backup import archive_packing, has_plain_dump, plan_backup
-from engine_backup.run import backup_facts, backup_steps, stopping
+from engine_backup.run import backup_facts, backup_steps, backup_summary, stopping
 from engine_backup.run.events import Events
 from engine_backup.run.hook_paths import added_backup_paths, warn_of_later_hooks
 from engine_backup.run.output_file import OutputFile, output_file
@@ -46,7 +46,8 @@ class BackupRun:
     stack: ExitStack
     programs: tuple[Programs, ...]
     snapshots: dict[str, SnapshotFacts] = field(default_factory=dict)
-    privileges: dict[str, dict[str, Any]] = field(default_factory=dict)
+    database_facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    file_facts: dict[str, Any] = field(default_factory=backup_summary.describe_none)
     saved: list[Component] = field(default_factory=list)
     member_facts: dict[str, dict[str, Any]] = field(default_factory=dict)
 

@@ -19,6 +19,7 @@ from engine_backup.drivers import (
     postgres_programs,
     privileges_document,
     sqlite,
+    table_sizes,
 )
 from engine_backup.model import manifest
 from engine_backup.model.archive import (
@@ -43,6 +44,7 @@ from engine_backup.model.steps import (
     TakeSnapshots,
 )
 from engine_backup.plan.backup import encoding_of, is_hosted_engine
+from engine_backup.run import backup_summary
 from engine_backup.run.reading import check_form
 
 if TYPE_CHECKING:
@@ -59,10 +61,14 @@ def announce_start(step: AnnounceStart, run: BackupRun) -> None:
 
 def take_snapshots(step: TakeSnapshots, run: BackupRun) -> None:
     """Open the snapshots one right after the other; they stay open until the run ends."""
+    connections = {}
     for component, credentials in step.databases:
         connection, facts = run.stack.enter_context(postgres.snapshot(credentials))
         run.snapshots[component.name] = facts
-        run.privileges[component.name] = privileges_document.to_json(cluster_privileges.read(connection))
+        connections[component.name] = connection
+    for name, connection in connections.items():
+        privileges = privileges_document.to_json(cluster_privileges.read(connection))
+        run.database_facts[name] = {**table_sizes.read(connection), "privileges": privileges}
 
 
 def save_files(step: SaveFiles, run: BackupRun) -> None:
@@ -92,6 +98,7 @@ def save_files(step: SaveFiles, run: BackupRun) -> None:
     for vanished in report.vanished:
         run.reporter.warn(f"/{vanished} vanished before it could be saved")
     run.saved.append(step.component)
+    run.file_facts = backup_summary.describe(root, found.names)
     run.member_facts[FILES_MEMBER] = {
         "component": step.component.name,
         "raw_size": report.size,
@@ -136,7 +143,7 @@ def dump_database(step: DumpDatabase, run: BackupRun) -> None:
         "position": snapshot.position,
         "extensions": list(snapshot.extensions),
         "granted_roles": list(snapshot.granted_roles),
-        "privileges": run.privileges[component.name],
+        **run.database_facts[component.name],
     }
 
 
@@ -220,6 +227,7 @@ def _manifest(run: BackupRun) -> dict[str, Any]:
         "started_at": run.started.isoformat(),
         "archive_compressor": run.writer.compressor,
         "components": [component.name for component in run.saved],
+        **run.file_facts,
         "members": [_member(record, run) for record in run.writer.records],
     }
 

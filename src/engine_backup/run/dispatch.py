@@ -14,7 +14,9 @@ from engine_backup.model.options import BACKUP, JOURNAL, RESTORE, ROLLBACK, VERI
 from engine_backup.model.requests import (
     BackupRequest,
     DemoRequest,
+    InspectRequest,
     JournalRequest,
+    ListRequest,
     Request,
     RestoreRequest,
     VerifyRequest,
@@ -38,6 +40,8 @@ def perform(request: Request, console: Console) -> ExitStatus:
         from engine_backup.run.rollback import show_journals
 
         return show_journals(request, console)
+    if isinstance(request, (InspectRequest, ListRequest)):
+        return _look(request, console)
     surroundings = request.surroundings
     with open_log(surroundings.log, surroundings.root / DEFAULT_LOG_DIRECTORY) as log:
         reporter = Reporter(console, log, quiet=surroundings.json)
@@ -59,6 +63,25 @@ def perform(request: Request, console: Console) -> ExitStatus:
         finally:
             if log.failure:
                 console.warn(log.failure)
+
+
+def _look(request: InspectRequest | ListRequest, console: Console) -> ExitStatus:
+    """Tell what archives hold. Nothing is changed, so nothing is logged."""
+    for warning in request.surroundings.warnings:
+        console.warn(warning)
+    try:
+        if isinstance(request, ListRequest):
+            from engine_backup.run.listing import list_archives
+
+            return list_archives(request, console)
+        from engine_backup.run.inspection import inspect
+
+        return inspect(request, console)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        place = f": {os.fsdecode(error.filename)}" if error.filename else ""
+        hint = "make room in the temporary directory, or choose another with --tmpdir=DIR" if full else ""
+        raise EngineBackupError(f"{error.strerror or error}{place}", hint or "look at that file") from error
 
 
 def _head(request: _LoggedRequest, reporter: Reporter) -> None:

@@ -34,10 +34,10 @@ from engine_backup.drivers.durable import sync_directory
 from engine_backup.drivers.process import Child
 from engine_backup.model.errors import EngineBackupError, RefusedError
 from engine_backup.model.journal import JournalFacts, JournalHead, JournalState
+from engine_backup.model.places import STAGING_DIRECTORY
 from engine_backup.model.ways_back import WayBack
 from engine_backup.plan import unfinished
 from engine_backup.run.journal_lines import from_plain, to_plain
-from engine_backup.run.preflight_facts import STAGING_DIRECTORY
 
 FILE, KEPT = "journal", "kept"
 VERSION = 1

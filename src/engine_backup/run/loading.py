@@ -18,8 +18,7 @@ from engine_backup.model.steps import LoadDump, LoadDumps
 from engine_backup.model.ways_back import EmptyDatabase
 from engine_backup.plan.load_rules import decide_statement
 from engine_backup.run import stopping
-from engine_backup.run.archive_facts import open_dump
-from engine_backup.run.reading import watched
+from engine_backup.run.reading import open_dump, watched
 from engine_backup.run.restore_facts import programs_for, server_version
 
 if TYPE_CHECKING:

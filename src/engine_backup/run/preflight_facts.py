@@ -7,15 +7,13 @@ from pathlib import Path
 
 from engine_backup.drivers import disk_space, host, packages, services
 from engine_backup.drivers.config_files import Configuration
-from engine_backup.drivers.local_cluster import DATA
 from engine_backup.model.components import Component, Kind
 from engine_backup.model.facts import ArchiveFacts, TargetDatabase
+from engine_backup.model.places import DATA, STAGING_DIRECTORY
 from engine_backup.model.preflight import PackageFact, PreflightFacts, ServiceFact, SpaceFact
 from engine_backup.model.services import Service, concerned
 from engine_backup.plan import space
 from engine_backup.plan.file_selection import Selection
-
-STAGING_DIRECTORY = Path("var/lib/ovirt-engine-backup/restore")
 
 
 def observe_preflight(

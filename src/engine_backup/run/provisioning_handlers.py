@@ -16,6 +16,7 @@ from engine_backup.drivers.postgres import value
 from engine_backup.drivers.server_observation import broken_configuration, configuration_files
 from engine_backup.model.components import Component
 from engine_backup.model.errors import EngineBackupError
+from engine_backup.model.places import STAGING_DIRECTORY
 from engine_backup.model.provisioning_steps import (
     AllowAccess,
     AllowAdministrator,
@@ -49,7 +50,6 @@ from engine_backup.plan.access_rules import with_administrator_access
 from engine_backup.run import administrator_access
 from engine_backup.run.administrator_access import ACCESS_FILE
 from engine_backup.run.archive_facts import grant_statements
-from engine_backup.run.preflight_facts import STAGING_DIRECTORY
 from engine_backup.run.servers import Server
 
 if TYPE_CHECKING:

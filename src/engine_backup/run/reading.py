@@ -6,9 +6,10 @@ import io
 from collections.abc import Callable
 from typing import BinaryIO, cast
 
-from engine_backup.drivers import archive_form
+from engine_backup.drivers import archive_form, certificates, compression, config_files
 from engine_backup.drivers.archive_reader import Archive
 from engine_backup.model import manifest
+from engine_backup.model.archive import DumpMember
 from engine_backup.run.reporting import Reporter
 
 CHUNK = 1 << 18
@@ -44,6 +45,17 @@ def check_form(archive: Archive, reporter: Reporter) -> None:
         archive_form.check_packing(archive)
     elif archive.compressor:
         reporter.note(f"packed with {archive.compressor} after it was written: its form is not checked")
+
+
+def open_dump(archive: Archive, member: DumpMember) -> BinaryIO:
+    """Return a dump as pg_dump or SQLite wrote it, its compressor taken off."""
+    stored = archive.open_member(member.member)
+    return compression.open_reader(stored, member.compressor, f"{archive.path}: {member.member}")
+
+
+def is_wanted(path: bytes) -> bool:
+    """Say whether an archived file tells something about the archive: configuration, or a certificate."""
+    return config_files.is_wanted(path) or certificates.is_certificate(path)
 
 
 class _Watched(io.RawIOBase):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from engine_backup.drivers.run_log import RunLog
+from engine_backup.model.sheet import Sheet
 
 
 class Console(Protocol):
@@ -12,6 +13,9 @@ class Console(Protocol):
 
     def say(self, line: str) -> None:
         """Show a line of normal output."""
+
+    def show(self, sheet: Sheet) -> None:
+        """Show tables, aligned."""
 
     def warn(self, line: str) -> None:
         """Show a warning."""

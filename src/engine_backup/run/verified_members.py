@@ -28,8 +28,7 @@ from engine_backup.model.requests import VerifyRequest
 from engine_backup.model.verify_levels import Level
 from engine_backup.plan import legacy_domain, load_rules
 from engine_backup.plan.manifest_agreement import Found, contradictions
-from engine_backup.run.archive_facts import open_dump
-from engine_backup.run.reading import watched
+from engine_backup.run.reading import open_dump, watched
 from engine_backup.run.reporting import Reporter
 
 CHUNK = 1 << 20

@@ -1,0 +1,29 @@
+"""What the manifest tells about the saved files, so that nobody has to unpack them to know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from engine_backup.drivers import certificates, config_files, configuration_summary, otopi_answers
+from engine_backup.model.inspection import InspectedConfiguration
+from engine_backup.model.preflight import CertificateFact
+
+
+def describe(root: Path, names: Iterable[bytes]) -> dict[str, Any]:
+    """Return the fields of the manifest for files that were saved; nothing secret is in them."""
+    configuration = configuration_summary.summary(config_files.load(root), otopi_answers.load(root))
+    return _fields(certificates.read_below(root, names), configuration)
+
+
+def describe_none() -> dict[str, Any]:
+    """Return the same fields for a backup without files."""
+    return _fields((), InspectedConfiguration((), 0))
+
+
+def _fields(found: Iterable[CertificateFact], configuration: InspectedConfiguration) -> dict[str, Any]:
+    return {
+        "certificates": [certificates.to_json(fact) for fact in found],
+        "configuration": configuration_summary.to_json(configuration),
+    }

@@ -1,0 +1,161 @@
+"""What only the members of an archive tell: of stock's archives all, of ours what the manifest lacks."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO
+
+from engine_backup.drivers.archive_reader import Archive
+from engine_backup.drivers.plain_dump import CopyData, split
+from engine_backup.drivers.postgres_programs import Programs
+from engine_backup.model.archive import DumpMember
+from engine_backup.model.errors import EngineBackupError
+from engine_backup.model.inspection import IN_DUMP, LARGEST_TABLES, InspectedDatabase, LargeTable
+from engine_backup.model.presets import CUSTOM
+from engine_backup.model.printable import printable
+from engine_backup.plan import dump_tables, load_rules
+from engine_backup.plan.grants import grantees
+from engine_backup.run.archive_facts import read_custom
+from engine_backup.run.archive_heads import dump_header, raw_custom_size
+from engine_backup.run.reading import open_dump, watched
+
+CHUNK = 1 << 20
+HEAD = 4096
+_SERVER = re.compile(rb"^-- Dumped from database version (\S+)", re.MULTILINE)
+_PG_DUMP = re.compile(rb"^-- Dumped by pg_dump version (\S+)", re.MULTILINE)
+NO_PROGRAMS = "pg_restore is not installed"
+NO_SIZES = "a custom dump does not say how large its tables are"
+
+
+def read_database(
+    archive: Archive, member: DumpMember, programs: tuple[Programs, ...]
+) -> tuple[InspectedDatabase, int | None]:
+    """Return what a dump of PostgreSQL's says, and its raw size.
+
+    Raises `EngineBackupError` for damage. What only PostgreSQL's
+    programs could tell stays None where there are none.
+    """
+    if member.dump_format == CUSTOM:
+        return _custom(archive, member, programs), raw_custom_size(archive, member, None)
+    return _plain(archive, member)
+
+
+def _custom(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]) -> InspectedDatabase:
+    header = dump_header(archive, member)
+    found = InspectedDatabase()
+    if header is not None:
+        found = InspectedDatabase(
+            database=printable(header.database),
+            server_version=_first_word(header.server_version),
+            pg_dump_version=_first_word(header.pg_dump_version),
+        )
+    if not programs:
+        return replace(found, unknown=NO_PROGRAMS)
+    try:
+        contents, statements = read_custom(archive, member, programs[0])
+    except EngineBackupError as error:
+        if error.status is not EngineBackupError.status:
+            raise
+        return replace(found, unknown=printable(error.message))
+    tables = [entry for entry in contents.entries if entry.description == "TABLE"]
+    owners = _names(entry.owner for entry in tables)
+    return replace(
+        found,
+        tables=len(tables),
+        extensions=_names(load_rules.needed_extensions(contents.entries)),
+        owners=owners,
+        granted_roles=_without(owners, grantees(statements)),
+        unknown=NO_SIZES,
+    )
+
+
+@dataclass
+class _PlainContent:
+    """What goes by while a plain dump is read."""
+
+    schema: str = dump_tables.DEFAULT_SCHEMA
+    tables: set[str] = field(default_factory=set)
+    sizes: Counter[str] = field(default_factory=Counter)
+    extensions: set[str] = field(default_factory=set)
+    owners: set[str] = field(default_factory=set)
+    privileges: list[str] = field(default_factory=list)
+
+    def take_statement(self, statement: str) -> None:
+        self.schema = dump_tables.search_path(statement) or self.schema
+        table = dump_tables.created_table(statement, self.schema)
+        if table is not None:
+            self.tables.add(table)
+        owner = dump_tables.table_owner(statement)
+        if owner is not None:
+            self.owners.add(owner)
+        if dump_tables.is_about_privileges(statement):
+            self.privileges.append(statement)
+        self.extensions.update(load_rules.extensions_of(statement))
+
+    def take_rows(self, rows: CopyData) -> None:
+        size = sum(len(data) for data in iter(lambda: rows.stream.read(CHUNK), b""))
+        table = dump_tables.filled_table(rows.statement.decode("utf-8", "surrogateescape"), self.schema)
+        if table is not None:
+            self.sizes[table] += size
+
+
+def _plain(archive: Archive, member: DumpMember) -> tuple[InspectedDatabase, int]:
+    content = _PlainContent()
+    raw_size = 0
+
+    def tell(size: int) -> None:
+        nonlocal raw_size
+        raw_size = size
+
+    with open_dump(archive, member) as stream:
+        head = stream.read(HEAD)
+    with watched(open_dump(archive, member), tell) as stream:
+        for item in split(stream, f"{archive.path}: {member.member}"):
+            if isinstance(item, CopyData):
+                content.take_rows(item)
+            else:
+                content.take_statement(item.text.decode("utf-8", "surrogateescape"))
+        _read_to_end(stream)
+    return _plain_database(content, head), raw_size
+
+
+def _read_to_end(stream: BinaryIO) -> None:
+    while stream.read(CHUNK):
+        continue
+
+
+def _plain_database(content: _PlainContent, head: bytes) -> InspectedDatabase:
+    owners = _names(content.owners)
+    return InspectedDatabase(
+        server_version=_version(_SERVER, head),
+        pg_dump_version=_version(_PG_DUMP, head),
+        tables=len(content.tables),
+        largest_tables=tuple(
+            LargeTable(printable(name), content.sizes[name])
+            for name in sorted(content.tables, key=lambda name: (-content.sizes[name], name))[:LARGEST_TABLES]
+        ),
+        table_sizes=IN_DUMP,
+        extensions=_names(content.extensions),
+        owners=owners,
+        granted_roles=_without(owners, grantees(content.privileges)),
+    )
+
+
+def _version(pattern: re.Pattern[bytes], head: bytes) -> str | None:
+    match = pattern.search(head)
+    return printable(match[1].decode("utf-8", "backslashreplace")) if match else None
+
+
+def _first_word(text: str) -> str | None:
+    return printable(text.partition(" ")[0]) or None
+
+
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(printable(name) for name in sorted(set(names) - {""}))
+
+
+def _without(owners: tuple[str, ...], names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in _names(names) if name not in owners)
