@@ -21,8 +21,12 @@ LEFT_OUT = {
 }
 # Also left out on another operating system than the archive's (reference 9.5).
 APACHE = {"etc/httpd/conf.d/ssl.conf", "etc/httpd/conf.d/ovirt-engine-root-redirect.conf"}
-# Of 4.0, where nothing else of Reports is left.
-REPORTS_ACCESS = {"etc/ovirt-engine/engine.conf.d/10-setup-reports-access.conf"}
+# Left out with Reports.
+REPORTS = (
+    *("etc/ovirt-engine-reports", "var/lib/ovirt-engine-reports"),
+    "etc/httpd/conf.d/z-ovirt-engine-reports-proxy.conf",
+    "etc/ovirt-engine/engine.conf.d/10-setup-reports-access.conf",
+)
 # In the trees of generations A and B these came to be on the way to something (reference 13.7).
 BY_PRODUCTS = {
     *("etc", "etc/firewalld", "etc/firewalld/services", "etc/httpd", "etc/httpd/conf.d", "etc/pki"),
@@ -49,7 +53,8 @@ def asks_about_apache(found: dict[str, Any]) -> bool:
 
 def left_out(found: dict[str, Any]) -> set[str]:
     """Return the archived paths that must not be there after a restore of everything."""
-    reports = set() if "reports" in found["databases"] else REPORTS_ACCESS
+    reports = {entry["path"] for entry in found["files"] if entry["path"].startswith(REPORTS)}
+    reports = set() if "reports" in found["databases"] else reports
     return LEFT_OUT | reports | (APACHE if asks_about_apache(found) else set())
 
 

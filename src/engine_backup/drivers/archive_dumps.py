@@ -23,8 +23,8 @@ def find_dumps(
     """Return the dump of each component that has one (reference 4.4, step 6).
 
     A member without content counts as absent, as stock writes one on the way to a failure.
-    `config` is `None` for generations A and B. What is declared there must agree with the
-    content (`DamagedArchiveError`); where nothing is declared the content decides.
+    What `config` (`None`: there is none) declares must agree with the content (`DamagedArchiveError`);
+    where nothing is declared the content decides, and a name's suffix declares nothing.
     """
     dumps: dict[str, DumpMember] = {}
     for component in COMPONENTS:
@@ -47,7 +47,7 @@ def _describe(
         stream.seek(0)
         content = compression.open_reader(stream, compressor, member.name)
         dump_format = _format(component, content.read(16))
-    _compare(member.name, "compressor", _declared_compressor(component, member.name, config), compressor)
+    _compare(member.name, "compressor", _declared_compressor(component, config), compressor)
     _compare(member.name, "format", _declared_format(component, config), dump_format)
     return DumpMember(component.name, member.name, dump_format, compressor, member.size, member.mtime)
 
@@ -58,10 +58,8 @@ def _format(component: Component, head: bytes) -> str:
     return "custom" if head.startswith(CUSTOM_MAGIC) else "plain"
 
 
-def _declared_compressor(component: Component, name: str, config: Mapping[str, str] | None) -> str | None:
-    if config is None:
-        return "bzip2" if name.endswith(OLD_SUFFIX) else ""
-    return config.get(f"{component.dump_prefix}_DUMP_COMPRESSOR")
+def _declared_compressor(component: Component, config: Mapping[str, str] | None) -> str | None:
+    return None if config is None else config.get(f"{component.dump_prefix}_DUMP_COMPRESSOR")
 
 
 def _declared_format(component: Component, config: Mapping[str, str] | None) -> str | None:

@@ -1,8 +1,8 @@
 """Reading archives of every generation, A to D (reference 4); nothing is believed before it is checked.
 
 What an archive is shows in its content, never in its version: a regular member `files` is an
-inner tar, a directory of that name is a tree; without `config` dumps are
-plain SQL, compressed by suffix; `sha256sum` is preferred to `md5sum`.
+inner tar, a directory of that name is a tree; a dump's first bytes tell its format and
+compressor; `sha256sum` is preferred to `md5sum`.
 """
 
 from __future__ import annotations
@@ -135,7 +135,11 @@ class Archive:
     @property
     def hash_kind(self) -> str:
         """The algorithm of the hashes, "sha256" or "md5"; "" when there is no hash file."""
-        return next((kind for name, kind in HASH_FILES if name in self.members), "")
+        return dict(HASH_FILES).get(self._hash_file, "")
+
+    @property
+    def _hash_file(self) -> str:
+        return next((name for name, _ in HASH_FILES if name in self.members), "")
 
     @cached_property
     def files_kind(self) -> str | None:
@@ -197,13 +201,13 @@ class Archive:
     def check_hashes(self, progress: Progress | None = None) -> None:
         """Read every member and compare it with the hash file.
 
-        Every line must have its member, and every file (but the hash file) its line.
+        Every line must have its member, and every file (but hash files) its line.
         `progress` is called with a member's name and the number of bytes just read. Raises
         `DamagedArchiveError` that names the first member in the archive's order that is not as it was.
         """
         digests = self.digests()
-        hashed = {member.name for member in self.members.values() if member.is_file}
-        hashed -= {name for name, _ in HASH_FILES}
+        files = {name for name, member in self.members.items() if member.is_file} - {self._hash_file}
+        hashed = (files - {name for name, _ in HASH_FILES}) | (files & digests.keys())
         for name in sorted(digests.keys() - hashed):
             raise DamagedArchiveError(f"{self.path}: {name} is missing")
         for name in (name for name in self.members if name in hashed):
@@ -224,11 +228,12 @@ class Archive:
 
     def digests(self) -> dict[str, str]:
         """Return what the hash file says: hex digests by members' names; raises `DamagedArchiveError`."""
-        for name, kind in HASH_FILES:
-            if name in self.members:
-                lines = parse_hash_lines(self.read_small(name, MANIFEST_LIMIT), kind, f"{self.path}: {name}")
-                return {path.decode("utf-8", "surrogateescape"): hexed for path, hexed in lines.items()}
-        raise DamagedArchiveError(f"{self.path}: No supported hash file found")
+        name = self._hash_file
+        if not name:
+            raise DamagedArchiveError(f"{self.path}: No supported hash file found")
+        content = self.read_small(name, MANIFEST_LIMIT)
+        lines = parse_hash_lines(content, self.hash_kind, f"{self.path}: {name}")
+        return {path.decode("utf-8", "surrogateescape"): hexed for path, hexed in lines.items()}
 
     def open_outer_tar(self) -> BinaryIO:
         """Return the outer tar from its first byte to its last, uncompressed."""

@@ -1,0 +1,84 @@
+"""Comparing what a restore of a golden archive made with what its JSON says."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from pathlib import Path
+
+from engine_backup.drivers.file_placing import group_number, user_number
+from engine_backup.model.components import BY_NAME
+from tests.support import golden
+
+ANSWERS = "etc/ovirt-engine-setup.conf.d/20-setup-ovirt-post.conf"
+
+
+def check_database(found, component, restored) -> None:
+    facts = found["databases"][component]
+    corrected = golden.corrected_as_today(found)
+    expected = golden.tables_after_restore if corrected else golden.tables_of_dump
+    assert restored.tables == expected(found, component)
+    for sequence, last in facts["sequences"].items():
+        stock_adds_a_row = corrected and sequence == "vdc_options_option_id_seq"
+        assert restored.sequences[f"public.{sequence}"][0] == last + stock_adds_a_row
+    grantees = {row[2] for row in restored.privileges} if restored.privileges else set()
+    for role in {*facts["granted_roles"]} - {"postgres"}:
+        assert any(role in privilege for row in restored.privileges for privilege in row), (role, grantees)
+
+
+def check_files(found, root: Path) -> None:
+    left_out = golden.left_out(found)
+    conf = {path.lstrip("/") for c in found["databases"] for path in BY_NAME[c].credentials_files}
+    for entry in found["files"]:
+        path = os.fsencode(root) + b"/" + _name(entry)
+        if entry["path"] in left_out:
+            assert not os.path.lexists(path), entry["path"]
+            continue
+        if found["files_kind"] == "directory tree" and entry["path"] in golden.BY_PRODUCTS:
+            assert os.lstat(path).st_mtime != entry["mtime"]
+            continue
+        status = os.lstat(path)
+        if entry["path"] in conf:
+            continue
+        if entry["type"] == "symlink":
+            assert os.readlink(path) == os.fsencode(entry["target"])
+            continue
+        assert oct(status.st_mode & 0o7777)[2:].rjust(4, "0") == entry["mode"], entry["path"]
+        if entry["path"] not in {path.rpartition("/")[0] for path in conf}:
+            assert int(status.st_mtime) == entry["mtime"], entry["path"]
+        if os.getuid() == 0:
+            assert (status.st_uid, status.st_gid) == _owner(entry)
+        if entry["path"] == ANSWERS and golden.asks_about_apache(found):
+            continue
+        if entry["type"] == "file" and os.access(path, os.R_OK):
+            assert _sha256(path) == entry["sha256"], entry["path"]
+
+
+def check_apache(found, root: Path) -> None:
+    """On another system than the archive's, engine-setup has to ask about Apache again, as with stock."""
+    answers = (root / ANSWERS).read_text()
+    assert ("OVESETUP_APACHE/configured=bool:True" in answers) is not golden.asks_about_apache(found)
+    assert "OVESETUP_APACHE/configureRootRedirection=bool:True" in answers
+
+
+def _name(entry) -> bytes:
+    return bytes.fromhex(entry["path_hex"]) if "path_hex" in entry else os.fsencode(entry["path"])
+
+
+def _owner(entry) -> tuple[int, int]:
+    return user_number(entry["uname"], entry["uid"]), group_number(entry["gname"], entry["gid"])
+
+
+def _sha256(path: bytes) -> str:
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def check_grafana(found, root: Path) -> None:
+    database = sqlite3.connect(root / "var/lib/grafana/grafana.db")
+    try:
+        for table, rows in found["databases"]["grafana"]["tables"].items():
+            assert database.execute(f'SELECT count(*) FROM "{table}"').fetchone() == (rows,)
+    finally:
+        database.close()
