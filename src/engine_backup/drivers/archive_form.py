@@ -21,6 +21,7 @@ from engine_backup.drivers.tar_headers import Header, parse_header
 from engine_backup.model.errors import DamagedArchiveError
 
 CHUNK = 1 << 20
+_TYPES = (tarfile.REGTYPE, tarfile.DIRTYPE)
 _XZ_ENDS_BYTES = 12
 
 
@@ -30,7 +31,7 @@ def check_tar(archive: Archive) -> None:
     with archive.open_outer_tar() as stream:
         while (block := stream.read(BLOCK)).strip(b"\0"):
             header = parse_header(block, f"{archive.path} near byte {position}")
-            if block != _written(header):
+            if header.type not in _TYPES or block != _written(header):
                 raise _damaged(archive, f"the tar header at byte {position} is not as this tool writes it")
             position += BLOCK + header.size + -header.size % BLOCK
             stream.seek(position)

@@ -141,7 +141,10 @@ def _check_custom(component: Component, member: DumpMember, run: _Verification) 
     programs = run.programs
     try:
         with open_dump(run.archive, member) as stream:
-            load_rules.parse_toc(dumps.contents(programs, stream).decode("utf-8", "surrogateescape"))
+            listed = dumps.contents(programs, stream).decode("utf-8", "surrogateescape")
+        # Also the dump of a database without anything has entries, such as its encoding.
+        if not load_rules.parse_toc(listed).header.entries:
+            raise DamagedArchiveError(f"{run.name(member)} has an empty table of contents")
         if run.is_full:
             _decode(component, member, run)
     except ProgramError as error:
