@@ -84,10 +84,11 @@ def _only_one(mode: str, journals: Sequence[JournalFacts]) -> list[JournalFacts]
 def order(ways: Sequence[WayBack], taken_back: frozenset[int]) -> list[int]:
     """Return the numbers of the ways back that are to be gone, the last change first.
 
-    What was changed inside of a cluster goes away with it, so that no server needs to run for it.
+    What was changed inside of a cluster goes away with it, so that no server needs to run for it; when it is
+    gone already, nothing of that is left.
     """
     left = [number for number in range(len(ways)) if number not in taken_back]
-    removed = next((way.data for n in left if isinstance(way := ways[n], RemoveCluster)), None)
+    removed = next((way.data for way in ways if isinstance(way, RemoveCluster)), None)
     return [n for n in reversed(left) if removed is None or not _goes_with(ways[n], removed)]
 
 
