@@ -43,6 +43,8 @@ HINTS = {
     errorcodes.TOO_MANY_CONNECTIONS: "end sessions, or raise max_connections",
     errorcodes.LOCK_NOT_AVAILABLE: _IN_USE,
 }
+# The last one is told to the slower one of two sessions.
+_NAME_IS_TAKEN = (errorcodes.DUPLICATE_DATABASE, errorcodes.DUPLICATE_OBJECT, errorcodes.UNIQUE_VIOLATION)
 DEFAULT_HINT = "look into the database server's log"
 
 # So that nothing of a statement reaches the server's log: as few as may see a verifier, the better.
@@ -62,18 +64,23 @@ def checked_name(name: str) -> sql.Identifier:
     return sql.Identifier(name)
 
 
+class AlreadyThereError(EngineBackupError):
+    """Something of that name is there: it is somebody else's, and nothing was made."""
+
+
 @contextmanager
 def explained(action: str) -> Iterator[None]:
     """Turn what the server complains about into `cannot ACTION: …` with a hint.
 
-    The original error ends here: it would carry the statement along, and so maybe a verifier.
+    Of a name that is taken it is an `AlreadyThereError`. The original error ends here: it would carry the statement along, and so maybe a verifier.
     """
     try:
         yield
     except psycopg2.Error as error:
         lines = (error.diag.message_primary or str(error) or type(error).__name__).strip().split("\n")
         hint = HINTS.get(error.pgcode or "", DEFAULT_HINT)
-        raise EngineBackupError(f"cannot {action}: {lines[0]}", hint) from None
+        kind = AlreadyThereError if error.pgcode in _NAME_IS_TAKEN else EngineBackupError
+        raise kind(f"cannot {action}: {lines[0]}", hint) from None
 
 
 @contextmanager

@@ -90,6 +90,10 @@ class Journal:
         with suppress(EngineBackupError):
             self._write({"taken_back": number})
 
+    def made_nothing(self) -> None:
+        """Write down that the change which the last way back speaks of did not come to pass, and never will."""
+        self.taken_back(len(self.content.ways) - 1)
+
     def forget(self) -> None:
         """Keep all that was done so far: nothing of it is to be taken back."""
         for number in range(len(self.content.ways)):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine_backup.drivers import cluster_privileges, granting, provisioning, roles, server_files
+from engine_backup.drivers.administration import AlreadyThereError
 from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.drivers.password_notes import random_password, write_notes
 from engine_backup.drivers.postgres import value
@@ -45,6 +46,7 @@ from engine_backup.model.ways_back import (
     RemoveCluster,
     RemovePasswordNotes,
     StopServer,
+    WayBack,
 )
 from engine_backup.plan.access_rules import with_administrator_access
 from engine_backup.run import administrator_access
@@ -138,9 +140,19 @@ def provision_role(step: ProvisionRole, run: RestoreRun) -> None:
     change(_server(step.component, run), step.name, step.password, run)
 
 
+@contextmanager
+def _making(way: WayBack, run: RestoreRun) -> Iterator[None]:
+    """Make what `way` drops; what somebody else has made under that name meanwhile is not dropped."""
+    run.undo.add(way)
+    try:
+        yield
+    except AlreadyThereError:
+        run.undo.made_nothing()
+        raise
+
+
 def _create_role(server: Server, name: str, password: Secret, run: RestoreRun) -> None:
-    run.undo.add(DropRole(server.access, name))
-    with closing(server.connect()) as administrator:
+    with closing(server.connect()) as administrator, _making(DropRole(server.access, name), run):
         roles.create_role(administrator, name, password)
     run.created_roles.add(name)
 
@@ -167,8 +179,8 @@ def provision_database(step: ProvisionDatabase, run: RestoreRun) -> None:
             run.undo.add(GiveDatabaseBack(server.access, step.name, before, created))
             provisioning.set_owner(administrator, step.name, step.owner)
         else:
-            run.undo.add(DropDatabase(server.access, step.name))
-            provisioning.create_database(administrator, step.name, step.owner)
+            with _making(DropDatabase(server.access, step.name), run):
+                provisioning.create_database(administrator, step.name, step.owner)
     with closing(server.connect(step.name)) as administrator:
         provisioning.create_extensions(administrator, step.extensions)
 
@@ -247,8 +259,8 @@ def leave_alternatives(step: LeaveAlternatives, run: RestoreRun) -> None:
         server = _server(component, run)
         with closing(server.connect()) as administrator:
             owner = login.user if exists else value(administrator, "SELECT current_user::text")
-            run.undo.add(DropDatabase(server.access, name))
-            provisioning.create_database(administrator, name, owner)
+            with _making(DropDatabase(server.access, name), run):
+                provisioning.create_database(administrator, name, owner)
     run.undo.forget()
     first = step.databases[0]
     raise EngineBackupError(

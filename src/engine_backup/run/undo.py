@@ -19,6 +19,7 @@ class Undo:
         self._place = place
         self._reporter = reporter
         self.add = journal.add
+        self.made_nothing = journal.made_nothing
         self.forget = journal.forget
 
     def unwind(self) -> list[str]:

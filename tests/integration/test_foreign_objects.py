@@ -1,0 +1,77 @@
+"""What somebody else makes while a restore goes on is not taken back with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine_backup.drivers import postgres
+from engine_backup.drivers.kept_files import KeptFiles
+from engine_backup.drivers.run_log import open_log
+from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.model.components import BY_NAME
+from engine_backup.model.errors import EngineBackupError
+from engine_backup.model.facts import Credentials
+from engine_backup.model.provisioning_steps import ProvisionDatabase, ProvisionRole
+from engine_backup.model.secret import Secret
+from engine_backup.run import provisioning_handlers
+from engine_backup.run.changing import new_head
+from engine_backup.run.journal import begin
+from engine_backup.run.reporting import Reporter
+from engine_backup.run.servers import Server
+from engine_backup.run.taking_back import Place
+from engine_backup.run.undo import Undo
+
+ENGINE = BY_NAME["engine"]
+THEIRS, OURS = Secret("theirs"), Secret("ours")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ScratchServer]:
+    with ScratchServer.start() as found:
+        yield found
+
+
+@pytest.fixture
+def run(server: ScratchServer, tmp_path: Path) -> Any:
+    superuser = Credentials(
+        server.host, server.port, server.superuser, server.superuser_password, "postgres", source="test"
+    )
+    reporter = Reporter(
+        SimpleNamespace(say=print, warn=print, settle=lambda: None), open_log(tmp_path / "log")
+    )
+    journal = begin(tmp_path, new_head(tmp_path / "archive", ("engine",), tmp_path))
+    return SimpleNamespace(
+        servers={ENGINE.name: Server(superuser, None)},
+        undo=Undo(journal, Place(tmp_path, KeptFiles(tmp_path, tmp_path / "kept"), print), reporter),
+        reporter=reporter,
+        facts=SimpleNamespace(targets=(SimpleNamespace(component=ENGINE, credentials=None),)),
+        started=datetime.now(),
+        created_roles=set(),
+    )
+
+
+def test_a_role_that_another_made_meanwhile_stays(server: ScratchServer, run: Any):
+    server.create_role("quicker", THEIRS)
+    with pytest.raises(EngineBackupError, match="cannot create role 'quicker'"):
+        provisioning_handlers.provision_role(ProvisionRole(ENGINE, "quicker", OURS, exists=False), run)
+    assert run.undo.unwind() == []
+    server.connect("postgres", "quicker", THEIRS).close()
+
+
+def test_a_database_that_another_made_meanwhile_stays(server: ScratchServer, run: Any):
+    server.create_role("slower", OURS)
+    server.create_database("taken", "slower")
+    with pytest.raises(EngineBackupError, match="cannot create database 'taken'"):
+        provisioning_handlers.provision_database(
+            ProvisionDatabase(ENGINE, "taken", "slower", (), exists=False), run
+        )
+    assert run.undo.unwind() == []
+    with closing(server.connect("taken")) as connection:
+        assert postgres.value(connection, "SELECT current_database()") == "taken"
