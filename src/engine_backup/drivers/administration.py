@@ -72,7 +72,8 @@ class AlreadyThereError(EngineBackupError):
 def explained(action: str) -> Iterator[None]:
     """Turn what the server complains about into `cannot ACTION: …` with a hint.
 
-    Of a name that is taken it is an `AlreadyThereError`. The original error ends here: it would carry the statement along, and so maybe a verifier.
+    Of a name that is taken it is an `AlreadyThereError`. The original error ends here: it would carry
+    the statement along, and so maybe a verifier.
     """
     try:
         yield

@@ -91,7 +91,7 @@ class Journal:
             self._write({"taken_back": number})
 
     def made_nothing(self) -> None:
-        """Write down that the change which the last way back speaks of did not come to pass, and never will."""
+        """Write down that the change of the last way back has failed, and changed nothing."""
         self.taken_back(len(self.content.ways) - 1)
 
     def forget(self) -> None:
