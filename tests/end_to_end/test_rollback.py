@@ -129,8 +129,9 @@ def test_no_restore_begins_beside_another_of_the_same(machine: Machine, bindir: 
 
 
 def test_what_a_run_before_its_journal_leaves_goes_with_the_next(machine: Machine):
-    (machine.temporary / "engine-backup.dead").mkdir(mode=0o700)
-    (machine.temporary / "engine-backup.dead" / "secret").write_text("x")
+    dead = machine.temporary / "engine-backup.deaddead.private"
+    dead.mkdir(mode=0o700)
+    (dead / "secret").write_text("x")
     unborn = machine.root / "var/lib/ovirt-engine-backup/restore/20260101T000000Z-abcdef"
     unborn.mkdir(parents=True)
     (unborn / "journal").write_text('{"journal": 1, "ru')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ from pathlib import Path
 
 from engine_backup.model.errors import EngineBackupError
 
-PREFIX = "engine-backup."
+# Directories named engine-backup.XXXXXX are of stock, or somebody made them: they are not ours to remove.
+PREFIX, SUFFIX = "engine-backup.", ".private"
+_OURS = re.compile(re.escape(PREFIX) + r"\w{8}" + re.escape(SUFFIX))
 
 
 @contextmanager
@@ -54,7 +57,7 @@ def sweep(parent: Path) -> None:
 
 def _ours(parent: Path) -> list[Path]:
     try:
-        return [path for path in parent.iterdir() if path.name.startswith(PREFIX)]
+        return [path for path in parent.iterdir() if _OURS.fullmatch(path.name)]
     except OSError:
         return []
 
@@ -62,7 +65,7 @@ def _ours(parent: Path) -> list[Path]:
 def _made(parent: Path) -> tuple[Path, int]:
     """Make a directory and hold its lock; one that was swept away before we held it is made again."""
     while True:
-        directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        directory = Path(tempfile.mkdtemp(prefix=PREFIX, suffix=SUFFIX, dir=parent))
         with suppress(FileNotFoundError):
             descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
