@@ -64,7 +64,11 @@ def planted(row: Row, bench: Bench) -> Planted:
         "argument": argument,
         "reached": str(reached),
     }
-    back = _each_role("LOGIN") if row.fault == table.NO_LOGIN and row.scenario == table.IN_PLACE else ""
+    back = (
+        _each_role("LOGIN", "^given")
+        if row.fault == table.NO_LOGIN and row.scenario == table.IN_PLACE
+        else ""
+    )
     return Planted(json.dumps(spec), repair, back)
 
 
@@ -91,11 +95,11 @@ def _act(row: Row, places: Places) -> tuple[str, object, str]:
     return simple.get(row.fault) or ("run", *_surroundings(row, places))
 
 
-def _each_role(attribute: str) -> str:
+def _each_role(attribute: str, names: str = "^(engine|ovirt|given)") -> str:
     """Return SQL for all roles that restores load as."""
     return (
         "DO $$ DECLARE name text; BEGIN FOR name IN SELECT rolname FROM pg_roles"
-        " WHERE rolname ~ '^(engine|ovirt|given)' LOOP"
+        f" WHERE rolname ~ '{names}' LOOP"
         f" EXECUTE format('ALTER ROLE %I {attribute}', name); END LOOP; END $$"
     )
 

@@ -35,6 +35,8 @@ def play(row: Row, ground: Ground) -> str:
         raise BrokenError("the fault did not come to pass", [], result)
     end = ended(result)
     if reference is not None and end == table.COMPLETE:
+        if row.fault == table.GONE:
+            bench.start_server()
         hold_complete(bench, reference, result)
         return end
     repair(bench, fault)

@@ -75,8 +75,8 @@ KINDS = (
     Kind("ApplyFixes", OLD, 1, False, "", (GONE,)),
     Kind("RenameDatabases", OLD, 1, True, "", ADMINISTRATION),
     Kind("PlaceFiles", OLD, 1, True, "", (*SERVER, *FILES, FULL_UNDO, LOCKED_UNDO)),
-    Kind("PlaceSqlite", OLD, 1, True, "", (GONE, FULL_UNDO, *FILES)),
-    Kind("RelabelFiles", OLD, 1, False, "restorecon", (*SERVER, LOCKED_ROOT)),
+    Kind("PlaceSqlite", OLD, 1, True, "", (GONE, FULL_UNDO)),
+    Kind("RelabelFiles", OLD, 1, False, "restorecon", SERVER),
     Kind("CreateExtensions", IN_PLACE, 3, True, "", LOADS),
     Kind("LoadDumps", IN_PLACE, 1, True, "pg_restore", LOADS),
     Kind("ApplyFixes", IN_PLACE, 1, False, "", LOADS),
@@ -84,6 +84,9 @@ KINDS = (
     Kind("RewriteCredentials", IN_PLACE, 2, True, "", (*SERVER, FULL_UNDO, *FILES)),
     Kind("LeaveAlternatives", BESIDE, 1, False, "", ADMINISTRATION),
 )
+
+# Steps that come when all databases have their names.
+AFTER_DATABASES = ("ForgetApache", "PlaceFiles", "PlaceSqlite", "RewriteCredentials", "RelabelFiles")
 
 # The ends that differ from the rule of `end_of`, with the reason.
 ENDS: dict[tuple[str, str, str], str] = {
@@ -165,11 +168,22 @@ def end_of(kind: Kind, fault: str, position: str) -> str:
         return special
     if fault == RESTART:
         return COMPLETE  # every step opens connections of its own
+    if fault == GONE and kind.name in AFTER_DATABASES:
+        return COMPLETE  # the databases are whole by then, and nobody asks the server again
     if fault == LOCKED_ROOT:
         return INCOMPLETE  # whether something is as before is only known where it can be put back
-    if kind.scenario == CLEAN:
-        return UNDONE  # what was made goes with the cluster, whether its server answers or not
-    return INCOMPLETE if fault in (GONE, NO_ADMINISTRATOR) else UNDONE
+    return INCOMPLETE if _shuts_out(kind.scenario, fault) else UNDONE
+
+
+def _shuts_out(scenario: str, fault: str) -> bool:
+    """Say whether what was changed in the server cannot be reached any more.
+
+    On the clean machine it goes with the cluster, whether the server answers or not. Where databases are
+    loaded in place, nobody but their role is asked to empty them.
+    """
+    if scenario == IN_PLACE and fault == NO_LOGIN:
+        return True
+    return scenario != CLEAN and fault in (GONE, NO_ADMINISTRATOR)
 
 
 # The rows of every test run: each fault, over all machines, where it takes little time.
@@ -179,6 +193,7 @@ SAMPLE = (
     "clean, StageFiles 1, disk full: undo before",
     "clean, StageFiles 1, read-only: undo before",
     "clean, StageFiles 1, server gone before",
+    "clean, StopServices 1, crashes before",
     "clean, ConfigureServer 1, SIGKILL recorded",
     "clean, CreateExtraRoles 1, administrator shut out before",
     "clean, LoadDumps 1, role may not log in before",
