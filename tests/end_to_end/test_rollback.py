@@ -8,14 +8,20 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from engine_backup.drivers import postgres_programs
+from engine_backup.drivers import postgres_programs, server_files
 from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.errors import ExitStatus
+from engine_backup.model.journal import SERVER
+from engine_backup.model.ways_back import PutServerFileBack
+from engine_backup.run.administrator_access import ACCESS_FILE
+from engine_backup.run.changing import new_head
+from engine_backup.run.journal import begin
 from engine_backup.sample import engine
 from engine_backup.sample.compare import fingerprint_databases
 from engine_backup.sample.engine import SampleEngine
@@ -251,3 +257,19 @@ def test_a_run_can_be_named(machine: Machine, bindir: Path):
     )
     machine.roll_back("rollback", f"--run={found['run']}").check()
     assert journal(machine) == []
+
+
+def test_a_rollback_touches_nothing_that_was_not_changed_yet(machine: Machine):
+    cluster = LocalCluster(machine.root)
+    cluster.initialise()
+    access = cluster.data / ACCESS_FILE
+    access.write_text("local all all scram-sha-256\n")
+    cluster.start()
+    before = state_of(machine)
+    journal = begin(machine.root, new_head(machine.archive, (SERVER,), machine.temporary))
+    replaced = server_files.prepare(access, "local all all trust\n", datetime.now())
+    assert replaced is not None
+    journal.add(PutServerFileBack(replaced, restart=False))
+    journal.close()
+    machine.roll_back().check()
+    assert state_of(machine) == before

@@ -92,8 +92,17 @@ def order(ways: Sequence[WayBack], taken_back: frozenset[int]) -> list[int]:
     return [n for n in reversed(left) if removed is None or not _goes_with(ways[n], removed)]
 
 
+def needs_administrator(ways: Sequence[WayBack], taken_back: frozenset[int]) -> bool:
+    """Say whether any way back that is left leads through the socket of this machine's server."""
+    return any(_is_inside(ways[number]) for number in order(ways, taken_back))
+
+
 def _goes_with(way: WayBack, data: Path) -> bool:
     if isinstance(way, PutServerFileBack):
         return data in way.replaced.path.parents
+    return _is_inside(way)
+
+
+def _is_inside(way: WayBack) -> bool:
     access = getattr(way, "access", None)
     return access is not None and bool(access.local)

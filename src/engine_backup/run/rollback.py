@@ -13,12 +13,12 @@ from engine_backup.drivers import config_files, process, provisioning, services,
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.model.errors import EngineBackupError, ExitStatus, IncompleteChangeError, RefusedError
-from engine_backup.model.journal import SERVER, JournalFacts, JournalState
+from engine_backup.model.journal import JournalFacts, JournalState
 from engine_backup.model.preflight import PreflightFacts
 from engine_backup.model.requests import JournalRequest
 from engine_backup.model.ways_back import PutNamesBack
 from engine_backup.plan import preflight
-from engine_backup.plan.unfinished import command, to_commit, to_roll_back
+from engine_backup.plan.unfinished import command, needs_administrator, to_commit, to_roll_back
 from engine_backup.run import administrator_access, stopping
 from engine_backup.run import journal as journals
 from engine_backup.run.changing import opened, unwind
@@ -60,7 +60,8 @@ def _finish_undo(facts: JournalFacts, root: Path, reporter: Reporter) -> None:
 
 def _unwind(journal: Journal, root: Path, reporter: Reporter) -> None:
     with ExitStack() as stack:
-        if SERVER in journal.head.components:
+        content = journal.content
+        if needs_administrator(content.ways, frozenset(content.taken_back)):
             stack.enter_context(administrator_access.let_in(LocalCluster(root)))
         unwind(opened(journal, root, reporter, stack), None, root)
 
