@@ -81,7 +81,7 @@ KINDS = (
     Kind("LoadDumps", IN_PLACE, 1, True, "pg_restore", LOADS),
     Kind("ApplyFixes", IN_PLACE, 1, False, "", LOADS),
     Kind("PlaceFiles", IN_PLACE, 1, True, "", (GONE,)),
-    Kind("RewriteCredentials", IN_PLACE, 2, True, "", (*SERVER, FULL_UNDO, *FILES)),
+    Kind("RewriteCredentials", IN_PLACE, 2, True, "", (*SERVER, *FILES)),
     Kind("LeaveAlternatives", BESIDE, 1, False, "", ADMINISTRATION),
 )
 
@@ -94,6 +94,7 @@ ENDS: dict[tuple[str, str, str], str] = {
     (OLD, "AllowAdministrator", GONE): UNDONE,
     (OLD, "StopServices", GONE): UNDONE,
     (BESIDE, "LeaveAlternatives", NO_ADMINISTRATOR): UNDONE,
+    (BESIDE, "LeaveAlternatives", GONE): UNDONE,
 }
 
 # What undoing writes itself may just fit, or not: it ends undone, or incomplete and `rollback` finishes.
@@ -101,6 +102,7 @@ EITHER_END = (FULL_ROOT, FULL_UNDO, FULL_DATA, LOCKED_UNDO)
 
 IMPOSSIBLE: dict[tuple[str, str, str], str] = {
     ("InitialiseServer", TERM, BEFORE): "the same moment as before StartServer, with less to undo",
+    ("LeaveAlternatives", RESTART, BEFORE): "it then does what it always does, which is no end of a restore",
     ("LeaveAlternatives", RAISES, AFTER): "it ends every restore itself",
     ("LeaveAlternatives", TERM, AFTER): "it ends every restore itself",
     ("LeaveAlternatives", KILL, AFTER): "it ends every restore itself",
