@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 import tarfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -30,7 +25,6 @@ from engine_backup.model.secret import Secret
 from engine_backup.model.server import ClusterPrivileges, DatabaseGrant, Membership, StoredSetting
 from engine_backup.model.steps import Plan
 from engine_backup.run import plan_document
-from engine_backup.sample.compare import fingerprint_database
 from tests.support import golden
 from tests.support.pages import DOCS, README, ROOT, block, page_name
 from tests.support.sample import Original
@@ -42,20 +36,13 @@ PAGES = [README, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 FOREIGN = {
     "--name",  # stands for any
     "--wildcards", "--list", "--exit-on-error", "--no-owner", "--no-privileges", "--use-list", "--host",
-    "--username", "--dbname", "--set", "--deploy", "--restore-from-file", "--initdb",
+    "--username", "--dbname", "--quiet", "--no-overwrite-dir", "--deploy", "--restore-from-file",
+    "--initdb",
 }  # fmt: skip
 PARSERS_OWN = {"--help", "--version"}
 # Stand for a family of options.
 FAMILIES = re.compile(r"--(?:provision|he-remove|change)-?\*|--\*-[a-z-]+")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
-
-# What the commands need, for machines that have it as a library only.
-STAND_INS = {
-    "xz": "import lzma, shutil, sys\nshutil.copyfileobj(lzma.open(sys.stdin.buffer), sys.stdout.buffer)\n",
-    "zstd": "import shutil, sys\n"
-    "try:\n    from compression import zstd\nexcept ImportError:\n    from backports import zstd\n"
-    "shutil.copyfileobj(zstd.open(sys.argv[2]), sys.stdout.buffer)\n",
-}
 
 
 def table(page: Path, title: str) -> list[list[str]]:
@@ -275,78 +262,6 @@ def groups(member: dict) -> list[str]:
         return ["all", "files"]
     is_postgres = component in {row.name for row in DATABASES}
     return ["all", "databases", "PostgreSQL"] if is_postgres else ["all", "databases"]
-
-
-@contextmanager
-def by_hand(server: ScratchServer, directory: Path) -> Iterator[dict[str, str]]:
-    """Return the environment of somebody who works by hand: programs in the PATH, passwords in ~/.pgpass."""
-    programs = directory / "programs"
-    programs.mkdir()
-    for name, text in STAND_INS.items():
-        if shutil.which(name) is None:
-            place = programs / name
-            place.write_text(f"#!{sys.executable}\n{text}")
-            place.chmod(0o755)
-    path = f"{programs}:{server.programs.directory}:{os.environ['PATH']}"
-    yield {**os.environ, "PATH": path, "HOME": str(directory), "PGPORT": str(server.port)}
-
-
-def pgpass_line(login: Credentials) -> str:
-    password = login.password.reveal().replace("\\", "\\\\").replace(":", "\\:")
-    return f"*:*:*:{login.user}:{password}\n"
-
-
-def test_an_archive_is_restored_by_hand_as_the_page_says(original: Original, tmp_path: Path):
-    """The literal commands, one after the other in one shell, on a real archive and a server of its own."""
-    page = DOCS / "archive-format.md"
-    shutil.copy2(original.machine.archive, tmp_path / "engine.backup")
-    titles = ("unpack by hand", "unpack the files by hand", "load the dumps by hand")
-    with ScratchServer.start() as server:
-        logins = empty_databases(server, original)
-        pgpass = tmp_path / ".pgpass"
-        pgpass.write_text("".join(pgpass_line(login) for login in logins.values()))
-        pgpass.chmod(0o600)
-        with by_hand(server, tmp_path) as environment:
-            done = subprocess.run(
-                ["bash", "-eu", "-o", "pipefail", "-c", "".join(block(page, title) for title in titles)],
-                cwd=tmp_path,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        assert done.returncode == 0, done.stdout + done.stderr
-        for name, before in original.databases.items():
-            assert fingerprint_database(logins[name]).tables.keys() == before.tables.keys()
-        compare_rows(original, logins)
-        with closing(postgres.connect(logins["engine"])) as connection, connection.cursor() as cursor:
-            cursor.execute(block(page, "clean up by hand"))
-            cursor.execute("SELECT option_value FROM vdc_options WHERE option_name = 'DbJustRestored'")
-            assert cursor.fetchall() == [("1",)]
-            cursor.execute("SELECT (SELECT count(*) FROM job) + (SELECT count(*) FROM step)")
-            assert cursor.fetchone() == (0,)
-    hashes = [line for line in done.stdout.splitlines() if line.endswith(": OK")]
-    assert len(hashes) == len(manifest_of(original.machine.archive)["members"]) + 1
-    assert (tmp_path / "unpacked").stat().st_mode & 0o777 == 0o700
-    assert (tmp_path / "unpacked/files.d/etc/ovirt-engine/engine.conf.d/10-setup-database.conf").is_file()
-
-
-def empty_databases(server: ScratchServer, original: Original) -> dict[str, Credentials]:
-    logins = {}
-    for name, login in original.sample.credentials.items():
-        server.create_role(login.user, login.password)
-        server.create_database(login.database, login.user)
-        logins[name] = Credentials(server.host, server.port, login.user, login.password, login.database)
-    return logins
-
-
-def compare_rows(original: Original, logins: dict[str, Credentials]) -> None:
-    """Tables that the engine's own events write to are not compared."""
-    for name, before in original.databases.items():
-        now = fingerprint_database(logins[name]).tables
-        for title, rows in before.tables.items():
-            if title not in ("public.audit_log", "public.engine_backup_log"):
-                assert now[title] == rows, title
 
 
 def test_roles_and_databases_of_the_restore_guide_are_fit_for_a_restore(tmp_path: Path):
