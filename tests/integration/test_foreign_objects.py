@@ -20,9 +20,11 @@ from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.facts import Credentials
 from engine_backup.model.provisioning_steps import ProvisionDatabase, ProvisionRole
 from engine_backup.model.secret import Secret
+from engine_backup.model.steps import LoadDump, LoadDumps
 from engine_backup.run import provisioning_handlers
 from engine_backup.run.changing import new_head
 from engine_backup.run.journal import begin
+from engine_backup.run.loading import load_dumps
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.servers import Server
 from engine_backup.run.taking_back import Place
@@ -75,3 +77,20 @@ def test_a_database_that_another_made_meanwhile_stays(server: ScratchServer, run
     assert run.undo.unwind() == []
     with closing(server.connect("taken")) as connection:
         assert postgres.value(connection, "SELECT current_database()") == "taken"
+
+
+def test_what_another_loaded_meanwhile_stays(server: ScratchServer, run: Any):
+    server.create_role("owner", OURS)
+    with closing(server.connect("postgres")) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute("CREATE DATABASE filled OWNER owner")
+    login = Credentials(server.host, server.port, "owner", OURS, "filled")
+    with closing(server.connect("filled", "owner", OURS)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute("CREATE SCHEMA theirs")
+        cursor.execute("CREATE TABLE theirs.rows AS SELECT 1 AS id")
+    with pytest.raises(EngineBackupError, match="'filled' is not empty any more: it has"):
+        load_dumps(LoadDumps((LoadDump(ENGINE, login, permissions=False, jobs=1, unpacked=False),)), run)
+    assert run.undo.unwind() == []
+    with postgres.session(login) as connection:
+        assert postgres.rows(connection, "SELECT id FROM theirs.rows") == [(1,)]

@@ -167,12 +167,18 @@ def has_hosted_engine(connection: Connection) -> bool:
     return bool(value(connection, "SELECT EXISTS (SELECT FROM public.vm_static WHERE origin = 6)"))
 
 
+def count_objects(connection: Connection) -> int:
+    """Return how many objects of users are in the database of a connection."""
+    counted: int = value(connection, f"SELECT pg_catalog.count(*) FROM ({OWN_OBJECTS}) AS own")  # noqa: S608
+    return counted
+
+
 def observe(connection: Connection) -> DatabaseState:
     """Return what is in a database and what its role may do there."""
     return DatabaseState(
         server_version=connection.server_version,
         size=database_size(connection),
-        objects=value(connection, f"SELECT pg_catalog.count(*) FROM ({OWN_OBJECTS}) AS own"),  # noqa: S608
+        objects=count_objects(connection),
         encoding=value(connection, "SHOW server_encoding"),
         superuser=value(connection, "SHOW is_superuser") == "on",
         may_create=value(

@@ -12,7 +12,7 @@ from engine_backup.drivers import dumps, plain_loading, postgres
 from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.load_sessions import LoadSession
 from engine_backup.model.errors import EngineBackupError, ProgramError
-from engine_backup.model.facts import DumpFacts
+from engine_backup.model.facts import Credentials, DumpFacts
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.steps import LoadDump, LoadDumps
 from engine_backup.model.ways_back import EmptyDatabase
@@ -49,7 +49,19 @@ def _prepare(step: LoadDump, run: RestoreRun) -> None:
     credentials = step.credentials
     run.reporter.say(f"- {step.component.label} database '{step.final_name or credentials.database}'")
     if step.final_name in ("", credentials.database):
+        _demand_empty(credentials)
         run.undo.add(EmptyDatabase(credentials, step.component.label))
+
+
+def _demand_empty(credentials: Credentials) -> None:
+    """Look again: what others have put there since the plan was made would be dropped if this load failed."""
+    with postgres.session(credentials) as connection:
+        objects = postgres.count_objects(connection)
+    if objects:
+        raise EngineBackupError(
+            f"Database '{credentials.database}' is not empty any more: it has {objects} objects",
+            "somebody else is using it: find out who, see pg_stat_activity",
+        )
 
 
 def _await(loads: Sequence[Future[None]]) -> None:
