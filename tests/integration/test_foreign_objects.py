@@ -18,7 +18,12 @@ from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.components import BY_NAME
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.facts import Credentials
-from engine_backup.model.provisioning_steps import ProvisionDatabase, ProvisionRole
+from engine_backup.model.provisioning_steps import (
+    CreateExtraRoles,
+    ExtraRole,
+    ProvisionDatabase,
+    ProvisionRole,
+)
 from engine_backup.model.secret import Secret
 from engine_backup.model.steps import LoadDump, LoadDumps
 from engine_backup.run import provisioning_handlers
@@ -53,7 +58,11 @@ def run(server: ScratchServer, tmp_path: Path) -> Any:
         servers={ENGINE.name: Server(superuser, None)},
         undo=Undo(journal, Place(tmp_path, KeptFiles(tmp_path, tmp_path / "kept"), print), reporter),
         reporter=reporter,
-        facts=SimpleNamespace(targets=(SimpleNamespace(component=ENGINE, credentials=None),)),
+        request=SimpleNamespace(surroundings=SimpleNamespace(log=tmp_path / "log")),
+        facts=SimpleNamespace(
+            targets=(SimpleNamespace(component=ENGINE, credentials=None),),
+            servers={ENGINE.name: SimpleNamespace(state=None)},
+        ),
         started=datetime.now(),
         created_roles=set(),
     )
@@ -94,3 +103,14 @@ def test_what_another_loaded_meanwhile_stays(server: ScratchServer, run: Any):
     assert run.undo.unwind() == []
     with postgres.session(login) as connection:
         assert postgres.rows(connection, "SELECT id FROM theirs.rows") == [(1,)]
+
+
+def test_passwords_that_another_run_noted_in_the_same_second_stay(run: Any, tmp_path: Path):
+    theirs = tmp_path / f"engine-backup-roles-{run.started:%Y%m%d%H%M%S}.passwords"
+    theirs.write_text("their only copy")
+    step = CreateExtraRoles((ExtraRole(ENGINE, "reader", "engine"),))
+    provisioning_handlers.create_extra_roles(step, run)
+    assert len(list(tmp_path.glob("*.passwords"))) == 2
+    assert run.undo.unwind() == []
+    assert theirs.read_text() == "their only copy"
+    assert list(tmp_path.glob("*.passwords")) == [theirs]

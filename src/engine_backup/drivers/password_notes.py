@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import string
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from engine_backup.model.errors import EngineBackupError
@@ -19,6 +21,14 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 def random_password() -> Secret:
     """Return a new password of 22 digits and letters."""
     return Secret("".join(secrets.choice(_LETTERS) for _ in range(PASSWORD_LENGTH)))
+
+
+def free_path(directory: Path, when: datetime) -> Path:
+    """Return a name for a file of notes that nothing has: that of another run of the same second stays."""
+    stem = f"engine-backup-roles-{when:%Y%m%d%H%M%S}"
+    numbered = (f"{stem}-{number}" for number in itertools.count(1))
+    names = (directory / f"{name}.passwords" for name in itertools.chain((stem,), numbered))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def write_notes(path: Path, notes: Iterable[tuple[str, str, Secret]]) -> None:

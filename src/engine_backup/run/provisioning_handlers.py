@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engine_backup.drivers import cluster_privileges, granting, provisioning, roles, server_files
 from engine_backup.drivers.administration import AlreadyThereError
 from engine_backup.drivers.local_cluster import LocalCluster
-from engine_backup.drivers.password_notes import random_password, write_notes
+from engine_backup.drivers.password_notes import free_path, random_password, write_notes
 from engine_backup.drivers.postgres import value
 from engine_backup.drivers.server_observation import broken_configuration, configuration_files
 from engine_backup.model.components import Component
@@ -193,7 +193,7 @@ def create_extra_roles(step: CreateExtraRoles, run: RestoreRun) -> None:
         if _create_extra_role(role, password, run) and not role.password:
             notes.append((role.name, role.database, password))
     if notes:
-        path = _notes_directory(run) / f"engine-backup-roles-{run.started:%Y%m%d%H%M%S}.passwords"
+        path = free_path(_notes_directory(run), run.started)
         run.undo.add(RemovePasswordNotes(path))
         write_notes(path, notes)
         run.reporter.say(f"- passwords of new roles are in {path}")
