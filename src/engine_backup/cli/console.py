@@ -7,7 +7,10 @@ import threading
 from typing import Any, TextIO
 
 from engine_backup.model.errors import EngineBackupError, InterruptedByUserError, RefusedError
+from engine_backup.model.printable import printable
 from engine_backup.model.sheet import Sheet
+
+LONGEST_MESSAGE = 10_000
 
 
 class TextConsole:
@@ -126,4 +129,5 @@ class _Progress:
 
 
 def _one_line(message: str) -> str:
-    return " ".join(message.split())
+    """Return a message without line ends, and without what a stranger's words tell the terminal to do."""
+    return printable(" ".join(message.split()), LONGEST_MESSAGE)

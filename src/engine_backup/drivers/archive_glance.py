@@ -53,7 +53,8 @@ def glance(path: Path, unpacked_at_most: int = UNPACKED_AT_MOST) -> Glance:
                 raise
             found.error = error
     if not found.is_archive:
-        raise UnreadableArchiveError(f"{path} is a tar archive, but none of engine-backup")
+        where = "" if found.whole else f" as far as its first {unpacked_at_most} bytes tell"
+        raise UnreadableArchiveError(f"{path} is a tar archive, but none of engine-backup{where}")
     return found
 
 

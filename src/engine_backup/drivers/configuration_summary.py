@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +16,10 @@ from engine_backup.model.inspection import InspectedConfiguration, InspectedSett
 from engine_backup.model.printable import printable
 from engine_backup.model.shown_settings import SHOWN_ANSWERS, SHOWN_VARIABLES
 
+# Values may be built from other values, and nobody shall read a password in a host name.
+_SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY", re.IGNORECASE)
+SHORTEST_SECRET = 8
+
 
 def summary(configuration: Configuration, answers: Answers) -> InspectedConfiguration:
     """Return the settings of the table that are set, and how many others there are.
@@ -22,7 +27,12 @@ def summary(configuration: Configuration, answers: Answers) -> InspectedConfigur
     What the package's own defaults say is the same everywhere, and not counted.
     """
     own = {name: s.value for name, s in configuration.settings.items() if s.path != DEFAULTS_FILE}
-    settings = (*_variables(own), *_answers(answers))
+    secrets = {value for name, value in own.items() if _SECRET_NAME.search(name)}
+    settings = tuple(
+        InspectedSetting(setting.name, printable(setting.value))
+        for setting in (*_variables(own), *_answers(answers))
+        if not any(len(secret) >= SHORTEST_SECRET and secret in setting.value for secret in secrets)
+    )
     return InspectedConfiguration(settings, len(own) + len(answers.values) - len(settings))
 
 
@@ -34,13 +44,13 @@ def to_json(found: InspectedConfiguration) -> dict[str, Any]:
 def _variables(own: dict[str, str]) -> Iterator[InspectedSetting]:
     for name in SHOWN_VARIABLES:
         if name in own:
-            yield InspectedSetting(name, printable(own[name]))
+            yield InspectedSetting(name, own[name])
 
 
 def _answers(answers: Answers) -> Iterator[InspectedSetting]:
     for name in SHOWN_ANSWERS:
         if name in answers:
-            yield InspectedSetting(name, printable(_shown(answers.values[name])))
+            yield InspectedSetting(name, _shown(answers.values[name]))
 
 
 def _shown(answer: Answer) -> str:

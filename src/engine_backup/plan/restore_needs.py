@@ -72,14 +72,19 @@ def _postgresql(archive: Inspection, machine: MachineFacts) -> Iterator[Need]:
     majors = [_major(c.database.pg_dump_version if c.database else None) for c in custom]
     major = max(majors)
     found = ", ".join(str(major) for major in machine.majors)
-    newest = max(machine.majors, default=0)
     yield Need(
         NeedKind.POSTGRESQL,
         f"pg_restore of PostgreSQL {major} or newer" if major else "pg_restore",
         found or "not installed",
-        newest >= major if major or not newest else None,
+        _is_new_enough(machine.majors, major),
         "" if min(majors) else "which version made a dump is not known",
     )
+
+
+def _is_new_enough(majors: tuple[int, ...], needed: int) -> bool | None:
+    if not majors:
+        return False
+    return max(majors) >= needed if needed else None
 
 
 def _major(version: str | None) -> int:

@@ -218,8 +218,9 @@ class _Inspecting:
             # Costly to import, and of no use where a manifest tells it all.
             from engine_backup.run.inspection_reading import read_database
 
-            database, raw_size = read_database(self._archive, member, self._programs)
-            return replace(found, raw_size=raw_size, database=self._with_login(component, database))
+            database, raw_size = read_database(self._archive, member, self._programs, recorded.raw_size)
+            database = _filled_up(self._with_login(component, database), recorded.database)
+            return replace(found, raw_size=raw_size, database=_without_usual(database))
         raw_size = recorded.raw_size
         if member.dump_format == CUSTOM:
             raw_size = raw_custom_size(self._archive, member, raw_size)
@@ -266,6 +267,12 @@ class _Inspecting:
             staging=disk_space.free(root / STAGING_DIRECTORY),
             temporary=disk_space.free(Path(surroundings.tmpdir)),
         )
+
+
+def _filled_up(read: InspectedDatabase, recorded: InspectedDatabase | None) -> InspectedDatabase:
+    """Return what was read, and what only a manifest (of an older version) tells."""
+    missing = {name for name, value in vars(read).items() if value is None}
+    return read if recorded is None else replace(read, **{name: getattr(recorded, name) for name in missing})
 
 
 def _without_usual(database: InspectedDatabase) -> InspectedDatabase:

@@ -31,15 +31,15 @@ NO_SIZES = "a custom dump does not say how large its tables are"
 
 
 def read_database(
-    archive: Archive, member: DumpMember, programs: tuple[Programs, ...]
+    archive: Archive, member: DumpMember, programs: tuple[Programs, ...], recorded: int | None
 ) -> tuple[InspectedDatabase, int | None]:
-    """Return what a dump of PostgreSQL's says, and its raw size.
+    """Return what a dump of PostgreSQL's says, and its raw size, which a manifest may have recorded.
 
     Raises `EngineBackupError` for damage. What only PostgreSQL's
     programs could tell stays None where there are none.
     """
     if member.dump_format == CUSTOM:
-        return _custom(archive, member, programs), raw_custom_size(archive, member, None)
+        return _custom(archive, member, programs), raw_custom_size(archive, member, recorded)
     return _plain(archive, member)
 
 
