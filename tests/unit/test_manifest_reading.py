@@ -45,7 +45,7 @@ WHOLE = {
     "tool_version": "0.1.0",
     "fqdn": "engine.example.com",
     "hosted_engine": False,
-    "started_at": "2026-11-22T12:19:37.5+01:00",
+    "started_at": "2026-11-22T12:19:37.500000+01:00",
     "certificates": [CERTIFICATE],
     "configuration": {"settings": [{"name": "ENGINE_FQDN", "value": "x"}], "hidden": 3},
     "members": [MEMBER],
