@@ -1,4 +1,7 @@
-"""Archives of this tool with one bit flipped, cut off, or with something added: verify finds all of it."""
+"""Archives with one bit flipped, cut off, or with something added: verify finds all of it in ours.
+
+In those of stock it finds what their format guards: all but a few bits at both ends of what is packed.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,16 @@ from engine_backup.model.requests import Surroundings, VerifyRequest
 from engine_backup.model.verify_levels import Level
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.verify import verify
+from tests.support import golden
 from tests.support.sample import Original
 
 SEED = 20261122
 BLOCK, RECORD = 512, 10240
 FLIPS = 2000
 FLIPS_OF_OTHERS = 200
+FLIPS_OF_STOCK = 60
+# Time, system and level in gzip's header; the size of blocks in bzip2's, and what fills its last byte.
+UNGUARDED_BYTES = 10
 
 # Words of the backup, and how many random flips its archive gets.
 PRESETS = {
@@ -54,11 +61,11 @@ class Silent:
 class Site:
     """A copy of an archive that may be damaged, and a place to verify it from."""
 
-    def __init__(self, archive: Path, directory: Path, reporter: Reporter) -> None:
+    def __init__(self, archive: Path, directory: Path, version: str, reporter: Reporter) -> None:
         self.path = directory / "damaged.backup"
         self.path.write_bytes(archive.read_bytes())
         self.whole = self.path.read_bytes()
-        surroundings = Surroundings(directory, directory / "log", directory, product_version="4.5.7")
+        surroundings = Surroundings(directory, directory / "log", directory, product_version=version)
         self.request = VerifyRequest(surroundings, self.path, Level.HASH)
         self.reporter = reporter
 
@@ -93,10 +100,18 @@ class Site:
 
 @contextmanager
 def site_of(original: Original, directory: Path, *words: str) -> Iterator[Site]:
+    """Back up by these words, and let the archive be damaged."""
     archive = directory / "engine.backup"
     original.machine.engine_backup("backup", f"--file={archive}", *words).check()
+    with damaging(archive, directory, "4.5.7") as site:
+        yield site
+
+
+@contextmanager
+def damaging(archive: Path, directory: Path, version: str) -> Iterator[Site]:
+    """Let a copy of an archive be damaged, which is sound before and afterwards."""
     with open_log(directory / "log", directory) as log:
-        site = Site(archive, directory, Reporter(Silent(), log))
+        site = Site(archive, directory, version, Reporter(Silent(), log))
         assert site.passes()
         yield site
         assert site.passes()
@@ -191,3 +206,16 @@ def test_cuts_in_an_archive_that_is_packed_as_a_whole(
         size = len(site.whole)
         lengths = [*range(0, size, size // 20), *range(size - 100, size, 3), size - 1]
         assert [length for length in lengths if site.survives_as(site.whole[:length])] == []
+
+
+@pytest.mark.parametrize("name", golden.NAMES)
+def test_flips_and_cuts_in_archives_of_stock(name: str, tmp_path: Path) -> None:
+    dice = random.Random(SEED)
+    print(f"seed {SEED}, {FLIPS_OF_STOCK} flips")
+    with damaging(golden.archive(name), tmp_path, golden.facts(name)["version"].strip()) as site:
+        size = len(site.whole)
+        flips = [(dice.randrange(size), dice.randrange(8)) for _ in range(FLIPS_OF_STOCK)]
+        missed = [place for place, bit in flips if site.survives_flip(place, bit)]
+        assert [place for place in missed if UNGUARDED_BYTES <= place < size - 1] == []
+        cuts = [0, 1, *(dice.randrange(size - RECORD) for _ in range(20))]
+        assert [length for length in cuts if site.survives_as(site.whole[:length])] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import lzma
 import os
@@ -94,6 +95,36 @@ def test_a_sound_archive_passes(level: Level, original: Original, machine: Machi
     result = verify(machine, level).check()
     assert ("- Engine database" in result.stdout) == (level > Level.HASH)
     assert result.stderr == ""
+
+
+PACKINGS = {
+    "classic": ["--classic"],
+    "fast-backup": ["--fast-backup"],
+    "fast-restore": ["--fast-restore"],
+    "small-size": ["--small-size"],
+    "gzip": ["--archive-compressor=gzip", "--db-compressor=gzip", "--dwh-db-dump-format=plain"],
+    "bzip2": ["--archive-compressor=bzip2", "--db-compressor=bzip2", "--files-compressor=None"],
+    "xz": ["--archive-compressor=xz", "--db-compressor=None", "--db-dump-format=plain"],
+    "files only": ["--scope=files"],
+    "one database": ["--scope=dwhdb"],
+}
+
+
+@pytest.mark.parametrize("words", PACKINGS.values(), ids=PACKINGS)
+def test_a_sound_archive_of_every_packing_passes(
+    words: list[str], original: Original, machine: Machine
+) -> None:
+    original.machine.engine_backup("backup", f"--file={machine.archive}", *words).check()
+    for level in LEVELS:
+        assert verify(machine, level).check().stderr == ""
+
+
+def test_an_archive_that_somebody_packed_anew(original: Original, machine: Machine) -> None:
+    """Nothing is wrong with it; the log says what could not be checked."""
+    machine.archive.write_bytes(gzip.compress(original.machine.archive.read_bytes()))
+    for level in LEVELS:
+        verify(machine, level).check()
+        assert "packed with gzip after it was written" in machine.log.read_text()
 
 
 # What hashes cannot find, and the first level that does
