@@ -18,6 +18,7 @@ from tests.support import golden
 from tests.support import hostile_archives as hostile
 from tests.support.hostile_archives import Crafted
 from tests.support.machine import Machine, Result
+from tests.support.pages import README
 from tests.support.rewritten_archives import Change, in_manifest, rewrite
 from tests.support.sample import Original
 
@@ -293,7 +294,8 @@ def test_the_archive_stays_as_it_was(name: str, level: Level, original: Original
     assert machine.leftovers() == []
 
 
-def test_every_level_is_explained_in_help() -> None:
+def test_every_level_is_explained() -> None:
     text = " ".join(Machine(Path("/tmp")).command("--help").stdout.split())  # noqa: S108
     for level, proves in PROVES.items():
         assert f"{level.word}: {proves}" in text
+        assert f"| `{level.word}`" in README.read_text(encoding="utf-8")
