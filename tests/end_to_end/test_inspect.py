@@ -92,6 +92,8 @@ def test_golden_archives(name: str, machine: Machine) -> None:
     assert found["hash_kind"] == facts["hash_file"].removesuffix("sum")
     assert (found["tool_version"], found["notes"], found["error"]) == (None, [], None)
     assert found["fqdn"] == "engine.lab.example"
+    # The synthetic engine of the archives has a machine of origin 6.
+    assert found["hosted_engine"] is (True if "engine" in facts["databases"] else None)
     mtimes = {member["mtime"] for member in facts["members"]}
     assert datetime.fromisoformat(found["made_at"]).timestamp() in mtimes
     rows = {row["name"]: row for row in found["components"]}

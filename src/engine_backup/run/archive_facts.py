@@ -108,6 +108,15 @@ def read_custom(archive: Archive, member: DumpMember, programs: Programs) -> tup
         raise _unreadable(archive, member, error) from error
 
 
+def read_table(archive: Archive, member: DumpMember, programs: Programs, table: str) -> bytes:
+    """Return the SQL that fills one table of a custom dump. Raises as `read_custom` does."""
+    try:
+        with open_dump(archive, member) as stream:
+            return dumps.table_data(programs, stream, table)
+    except ProgramError as error:
+        raise _unreadable(archive, member, error) from error
+
+
 def _unreadable(archive: Archive, member: DumpMember, error: ProgramError) -> EngineBackupError:
     message = f"{archive.path}: {member.member} cannot be read: {error.message}"
     if "unsupported version" in error.error_output:

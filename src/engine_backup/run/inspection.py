@@ -85,9 +85,10 @@ class _Inspecting:
         self._request = request
         self._archive = archive
         self._notes: list[str] = []
+        self._has_engine_machine: bool | None = None
 
     def result(self) -> Inspection:
-        archive, recorded = self._archive, self._recorded
+        archive, recorded, components = self._archive, self._recorded, self._components()
         found = Inspection(
             path=printable(str(archive.path)),
             size=archive.path.stat().st_size,
@@ -100,7 +101,7 @@ class _Inspecting:
             fqdn=self._fqdn(),
             hosted_engine=self._hosted_engine(),
             hash_kind=archive.hash_kind,
-            components=self._components(),
+            components=components,
             certificates=self._certificates(),
             configuration=recorded.configuration or self._configuration_summary(),
         )
@@ -158,10 +159,11 @@ class _Inspecting:
         return printable(self._settings[0].get("ENGINE_FQDN")) or None
 
     def _hosted_engine(self) -> bool | None:
-        """Answers say a certain yes only: of a no the engine's database knows more."""
-        if self._recorded.hosted_engine is not None or self._settings is None:
+        """A yes of the answers is certain; of a no the engine's database knows more, once it was read."""
+        if self._recorded.hosted_engine is not None:
             return self._recorded.hosted_engine
-        return host.hosted_engine(self._settings[1]) or None
+        answered = self._settings is not None and host.hosted_engine(self._settings[1])
+        return answered or self._has_engine_machine
 
     def _certificates(self) -> tuple[CertificateFact, ...] | None:
         if self._recorded.certificates is not None or not self._archive.files_kind:
@@ -216,11 +218,12 @@ class _Inspecting:
         recorded = self._recorded.members.get(member.member, RecordedMember())
         if recorded.database is None or recorded.database.tables is None:
             # Costly to import, and of no use where a manifest tells it all.
-            from engine_backup.run.inspection_reading import read_database
+            from engine_backup.run.inspection_reading import read_dump
 
-            database, raw_size = read_database(self._archive, member, self._programs, recorded.raw_size)
-            database = _filled_up(self._with_login(component, database), recorded.database)
-            return replace(found, raw_size=raw_size, database=_without_usual(database))
+            read = read_dump(self._archive, member, self._programs, recorded.raw_size)
+            database = _filled_up(self._with_login(component, read.database), recorded.database)
+            self._has_engine_machine = self._has_engine_machine or read.hosted_engine
+            return replace(found, raw_size=read.raw_size, database=_without_usual(database))
         raw_size = recorded.raw_size
         if member.dump_format == CUSTOM:
             raw_size = raw_custom_size(self._archive, member, raw_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -12,13 +13,14 @@ from engine_backup.drivers.archive_reader import Archive
 from engine_backup.drivers.plain_dump import CopyData, split
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.archive import DumpMember
+from engine_backup.model.components import BY_NAME, AfterLoad
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.inspection import IN_DUMP, LARGEST_TABLES, InspectedDatabase, LargeTable
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.printable import printable
-from engine_backup.plan import dump_tables, load_rules
+from engine_backup.plan import dump_tables, engine_machine, load_rules
 from engine_backup.plan.grants import grantees
-from engine_backup.run.archive_facts import read_custom
+from engine_backup.run.archive_facts import read_custom, read_table
 from engine_backup.run.archive_heads import dump_header, raw_custom_size
 from engine_backup.run.reading import open_dump, watched
 
@@ -30,16 +32,27 @@ NO_PROGRAMS = "pg_restore is not installed"
 NO_SIZES = "a custom dump does not say how large its tables are"
 
 
-def read_database(
+@dataclass(frozen=True)
+class ReadDump:
+    """What a dump says. `hosted_engine`: it knows the engine's own machine; None: it is no engine's dump."""
+
+    database: InspectedDatabase
+    raw_size: int | None
+    hosted_engine: bool | None = None
+
+
+def read_dump(
     archive: Archive, member: DumpMember, programs: tuple[Programs, ...], recorded: int | None
-) -> tuple[InspectedDatabase, int | None]:
-    """Return what a dump of PostgreSQL's says, and its raw size, which a manifest may have recorded.
+) -> ReadDump:
+    """Return what a dump of PostgreSQL's says; a manifest may have `recorded` its size without compressor.
 
     Raises `EngineBackupError` for damage. What only PostgreSQL's
     programs could tell stays None where there are none.
     """
     if member.dump_format == CUSTOM:
-        return _custom(archive, member, programs), raw_custom_size(archive, member, recorded)
+        database = _custom(archive, member, programs)
+        hosted = _has_engine_machine(archive, member, programs) if database.tables is not None else None
+        return ReadDump(database, raw_custom_size(archive, member, recorded), hosted)
     return _plain(archive, member)
 
 
@@ -72,6 +85,17 @@ def _custom(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]
     )
 
 
+def _has_engine_machine(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]) -> bool | None:
+    if BY_NAME[member.component_name].after_load is not AfterLoad.ENGINE:
+        return None
+    content = _PlainContent()
+    text = io.BytesIO(read_table(archive, member, programs[0], engine_machine.TABLE))
+    for item in split(text, f"{archive.path}: {member.member}"):
+        if isinstance(item, CopyData):
+            content.take_rows(item)
+    return content.hosted_engine
+
+
 @dataclass
 class _PlainContent:
     """What goes by while a plain dump is read."""
@@ -82,6 +106,7 @@ class _PlainContent:
     extensions: set[str] = field(default_factory=set)
     owners: set[str] = field(default_factory=set)
     privileges: list[str] = field(default_factory=list)
+    hosted_engine: bool | None = None
 
     def take_statement(self, statement: str) -> None:
         self.schema = dump_tables.search_path(statement) or self.schema
@@ -96,13 +121,22 @@ class _PlainContent:
         self.extensions.update(load_rules.extensions_of(statement))
 
     def take_rows(self, rows: CopyData) -> None:
-        size = sum(len(data) for data in iter(lambda: rows.stream.read(CHUNK), b""))
-        table = dump_tables.filled_table(rows.statement.decode("utf-8", "surrogateescape"), self.schema)
+        statement = rows.statement.decode("utf-8", "surrogateescape")
+        if engine_machine.is_machines_table(statement):
+            size = self._take_machines(statement, rows)
+        else:
+            size = sum(len(data) for data in iter(lambda: rows.stream.read(CHUNK), b""))
+        table = dump_tables.filled_table(statement, self.schema)
         if table is not None:
             self.sizes[table] += size
 
+    def _take_machines(self, statement: str, rows: CopyData) -> int:
+        data = rows.stream.read()
+        self.hosted_engine = engine_machine.has_engine_machine(statement, data)
+        return len(data)
 
-def _plain(archive: Archive, member: DumpMember) -> tuple[InspectedDatabase, int]:
+
+def _plain(archive: Archive, member: DumpMember) -> ReadDump:
     content = _PlainContent()
     raw_size = 0
 
@@ -119,7 +153,7 @@ def _plain(archive: Archive, member: DumpMember) -> tuple[InspectedDatabase, int
             else:
                 content.take_statement(item.text.decode("utf-8", "surrogateescape"))
         _read_to_end(stream)
-    return _plain_database(content, head), raw_size
+    return ReadDump(_plain_database(content, head), raw_size, content.hosted_engine)
 
 
 def _read_to_end(stream: BinaryIO) -> None:
