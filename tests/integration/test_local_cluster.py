@@ -26,7 +26,6 @@ from engine_backup.drivers.server_observation import (
     settings_elsewhere,
 )
 from engine_backup.model.errors import EngineBackupError, ProgramError
-from engine_backup.model.server import ClusterFacts
 from engine_backup.model.ways_back import ReplacedFile
 from engine_backup.plan.access_rules import with_access, with_administrator_access
 from engine_backup.plan.server_settings import Conditions, edited

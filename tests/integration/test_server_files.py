@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine_backup.drivers import server_files
-from engine_backup.drivers.server_files import prepare, read, restore
+from engine_backup.drivers.server_files import prepare, read, restore, rewrite
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.ways_back import ReplacedFile
 
@@ -82,6 +82,23 @@ def test_what_was_only_announced_can_be_put_back(conf):
         restore(replaced)
         assert traits(conf) == before
         assert list(conf.parent.iterdir()) == [conf]
+
+
+def test_a_passing_text_leaves_no_copy_and_the_former_times(conf):
+    before = traits(conf)
+    former = read(conf)
+    rewrite(conf, "for a moment\n" + former)
+    rewrite(conf, former)
+    assert traits(conf) == before
+    assert list(conf.parent.iterdir()) == [conf]
+
+
+def test_what_was_put_back_stays_so_whatever_came_later(conf):
+    replaced = replace(conf, "b = 2\n")
+    restore(replaced)
+    conf.write_text("edited since\n")
+    restore(replaced)
+    assert conf.read_text() == "edited since\n"
 
 
 def test_the_same_text_changes_nothing(conf):

@@ -133,3 +133,15 @@ def test_a_new_directory_that_others_use_stays(root, place):
         (root / "etc/new" / name).write_text("new")
     assert found.restore() == (b"etc/new",)
     assert [path.name for path in (root / "etc/new").iterdir()] == ["of somebody else"]
+
+
+def test_links_among_files_are_links_again(root, place):
+    os.link(root / "etc/first", root / "etc/fourth")
+    found = KeptFiles(root, place / "kept")
+    found.keep([b"etc/first", b"etc/fourth"])
+    for name in ("first", "fourth"):
+        (root / "etc/passing").write_text("new")
+        (root / "etc/passing").replace(root / "etc" / name)
+    KeptFiles(root, place / "kept").restore()
+    assert (root / "etc/first").read_text() == "former first"
+    assert (root / "etc/first").samefile(root / "etc/fourth")

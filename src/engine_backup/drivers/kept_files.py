@@ -18,7 +18,7 @@ import shutil
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from engine_backup.drivers.directory_walk import DirectoryWalk
@@ -77,6 +77,8 @@ class KeptFiles:
         self._seen = {record.name for record in self._records}
         self._there: set[bytes] = set()
         self._in_use: list[bytes] = []
+        self._copied: dict[tuple[int, int], bytes] = {}
+        self._back: dict[tuple[int, int], bytes] = {}
 
     def keep(self, names: Iterable[bytes]) -> None:
         """Keep what stands under all these names before any of them is changed; waits for the disk once."""
@@ -157,8 +159,16 @@ class KeptFiles:
         try:
             os.link(last, kept, src_dir_fd=parent, follow_symlinks=False)
         except OSError:
-            _copy(b"/proc/self/fd/%d/%s" % (parent, last), kept, status)
+            self._copy_once(b"/proc/self/fd/%d/%s" % (parent, last), kept, status)
         return _Kept(name, found, number)
+
+    def _copy_once(self, source: bytes, kept: bytes, status: os.stat_result) -> None:
+        """Copy a file, or link to the copy of the same file under another name."""
+        first = self._copied.setdefault((status.st_dev, status.st_ino), kept)
+        if first is kept:
+            _copy(source, kept, status)
+        else:
+            os.link(first, kept, follow_symlinks=False)
 
     def _kept(self, number: str) -> bytes:
         return os.path.join(self._directory, number.encode())
@@ -205,16 +215,26 @@ class KeptFiles:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            passing = self._passing + b"back"
-            try:
-                _copy(kept, b"/proc/self/fd/%d/%s" % (parent, passing), os.lstat(kept))
-                os.rename(passing, last, src_dir_fd=parent, dst_dir_fd=parent)
-            finally:
-                with suppress(FileNotFoundError):
-                    os.unlink(passing, dir_fd=parent)
+            self._copy_back(record.name, kept, parent)
         # Renaming one of two names of the same file over the other does nothing: the file was not replaced.
         with suppress(FileNotFoundError):
             os.unlink(kept)
+
+    def _copy_back(self, name: bytes, kept: bytes, parent: int) -> None:
+        """Copy to another file system; names that were links to the same file are again."""
+        passing = self._passing + b"back"
+        status = os.lstat(kept)
+        first = self._back.setdefault((status.st_dev, status.st_ino), name)
+        try:
+            if first is name:
+                _copy(kept, b"/proc/self/fd/%d/%s" % (parent, passing), status)
+            else:
+                with self._walk.parent_of(first) as other:
+                    os.link(_last(first), passing, src_dir_fd=other, dst_dir_fd=parent, follow_symlinks=False)
+            os.rename(passing, _last(name), src_dir_fd=parent, dst_dir_fd=parent)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(passing, dir_fd=parent)
 
     def _dress_directory(self, record: _Kept) -> None:
         status = record.status
@@ -222,10 +242,13 @@ class KeptFiles:
             return
         with self._walk.parent_of(record.name) as parent:
             place = b"/proc/self/fd/%d/%s" % (parent, _last(record.name))
-            if (now := os.stat(place)).st_uid != status.uid or now.st_gid != status.gid:
+            now = _status(os.stat(place), place)
+            if replace(now, atime_ns=status.atime_ns) == status:
+                return
+            if (now.uid, now.gid) != (status.uid, status.gid):
                 os.chown(place, status.uid, status.gid)
             os.chmod(place, status.mode)
-            if status.label != _label(place):
+            if status.label != now.label:
                 os.setxattr(place, LABEL, os.fsencode(status.label))
             os.utime(place, ns=(status.atime_ns, status.mtime_ns))
 

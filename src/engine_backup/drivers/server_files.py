@@ -47,7 +47,7 @@ def prepare(path: Path, text: str, when: datetime) -> ReplacedFile | None:
             f"cannot copy {place}: too many copies", f"remove {stem}.* from {place.parent}"
         )
     passing = place.with_name(f".{place.name}.{secrets.token_hex(8)}.new")
-    return ReplacedFile(place, copy, hashlib.sha256(former).hexdigest(), passing)
+    return ReplacedFile(place, copy, _digest(former), _digest(_encoded(text)), passing)
 
 
 def replace(replaced: ReplacedFile, text: str) -> None:
@@ -66,11 +66,14 @@ def replace(replaced: ReplacedFile, text: str) -> None:
 
 
 def rewrite(path: Path, text: str) -> None:
-    """Give a file a new text in one step, and keep no copy; raises `EngineBackupError`."""
+    """Give a file a new text in one step, with its former times, and keep no copy.
+
+    For what is there for a moment only. Raises `EngineBackupError`.
+    """
     place = real_file(path)
     passing = place.with_name(f".{place.name}.{secrets.token_hex(8)}.new")
     try:
-        _write(passing, _encoded(text), place, keep_times=False)
+        _write(passing, _encoded(text), place, keep_times=True)
         _move_in(passing, place)
     except OSError as error:
         raise EngineBackupError(f"cannot rewrite {place}: {error.strerror}") from error
@@ -79,11 +82,11 @@ def rewrite(path: Path, text: str) -> None:
 def restore(replaced: ReplacedFile) -> None:
     """Put the former file back with its times, and leave no copy; nothing happens when that was done.
 
-    Raises `EngineBackupError` when the copy is gone or is no longer what it was.
+    Raises `EngineBackupError` when the copy is no longer what it was, or gone while the new text is there.
     """
     copied = os.path.lexists(replaced.copy)
-    source = replaced.copy if copied else replaced.path
-    if hashlib.sha256(_content(source)).hexdigest() != replaced.digest:
+    digest = _digest(_content(replaced.copy if copied else replaced.path))
+    if digest == replaced.new_digest or (copied and digest != replaced.digest):
         raise EngineBackupError(
             f"cannot put the former {replaced.path} back: {replaced.copy} is not what it was",
             f"compare {replaced.path} with your own copies",
@@ -122,6 +125,10 @@ def _content(place: Path) -> bytes:
             return file.read()
     except OSError as error:
         raise EngineBackupError(f"cannot read {place}: {error.strerror}") from error
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _encoded(text: str) -> bytes:

@@ -31,13 +31,15 @@ class ServerAccess:
 class ReplacedFile:
     """A server's file that gets a new text.
 
-    `path` is the real file, `copy` the copy of the former one beside it, `digest` that one's SHA-256 in
-    hex. `passing` is the name under which new files are written before they are moved to their places.
+    `path` is the real file, `copy` the copy of the former one beside it; `digest` and `new_digest` are
+    SHA-256 of the former and the new text, in hex. `passing` is the name under which new files are written
+    before they are moved to their places.
     """
 
     path: Path
     copy: Path
     digest: str
+    new_digest: str
     passing: Path
 
 

@@ -1,8 +1,8 @@
 """The journal of a run that changes the machine: what survives a crash, so that all can be taken back.
 
 Each run has a directory of its own below `STAGING_DIRECTORY`, 0700, with the file `journal`, the files that
-it replaced (`kept`) and what it unpacked. The journal is JSON lines, each on the disk before the change that
-it speaks of is made:
+it replaced (`kept`), what it unpacked, and a `reserve` of room for undoing. The journal is JSON lines, each
+on the disk before the change that it speaks of is made:
 
 `{"journal": 1, "run": …}`      the head: what is restored, from where, by which process
 `{"begun": STEP}`, `{"done": STEP}`
@@ -39,7 +39,8 @@ from engine_backup.model.ways_back import WayBack
 from engine_backup.plan import unfinished
 from engine_backup.run.journal_lines import from_plain, to_plain
 
-FILE, KEPT = "journal", "kept"
+FILE, KEPT, RESERVE = "journal", "kept", "reserve"
+RESERVE_BYTES = 1 << 18
 VERSION = 1
 COMPLETE, KEPT_UNDO, COMMITTED, UNDONE = "complete", "kept", "committed", "undone"
 _ENDS = {KEPT_UNDO: JournalState.KEPT, COMMITTED: JournalState.COMMITTED, "": JournalState.UNFINISHED}
@@ -102,7 +103,12 @@ class Journal:
     def child(self, child: Child) -> None:
         """Write down that a program was started; nothing waits for the disk, a power cut ends it anyway."""
         line = {"child": child.pid, "started": child.started, "program": child.program}
-        self._write(line, durable=False)
+        with suppress(EngineBackupError):  # undoing needs programs also where nothing can be written
+            self._write(line, durable=False)
+
+    def release(self) -> None:
+        """Give the room free that undoing needs on a disk that is full."""
+        (self.directory / RESERVE).unlink(missing_ok=True)
 
     def end(self, how: str) -> None:
         """Write down how the run ended."""
@@ -172,6 +178,7 @@ def _new(directory: Path, head: JournalHead) -> Journal:
         descriptor = os.open(directory / FILE, flags, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         journal = Journal(directory, descriptor, _Content(head))
+        _reserve(directory)
         journal._write({"journal": VERSION, **asdict(head)})  # noqa: SLF001 - its own module
         for place in (directory, directory.parent):
             sync_directory(place)
@@ -182,6 +189,15 @@ def _new(directory: Path, head: JournalHead) -> Journal:
         shutil.rmtree(directory, ignore_errors=True)
         raise
     return journal
+
+
+def _reserve(directory: Path) -> None:
+    """Take room on the disk, for the lines that undoing writes when there is none left."""
+    descriptor = os.open(directory / RESERVE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _unwritable(directory: Path, error: OSError) -> EngineBackupError:

@@ -28,6 +28,7 @@ class Undo:
         numbers = order(content.ways, frozenset(content.taken_back))
         if not numbers:
             return []
+        self._journal.release()
         failures = self._go(numbers)
         if failures:
             # What was in the way may be gone: with its former configuration a server was restarted.
