@@ -140,6 +140,9 @@ def test_each_option_and_each_of_its_spellings_is_read(option):
         "dump_format": "plain",
         "on_existing": "replace",
         "level": "hash",
+        "components": "dwh",
+        "shape": "sql",
+        "export_form": "classic",
     }
     for name in (option.name, *option.aliases):
         word = name if option.form is Form.FLAG else f"{name}={values.get(option.field, _value(option))}"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import Any, BinaryIO, TextIO
 
 from engine_backup.model.errors import EngineBackupError, InterruptedByUserError, RefusedError
 from engine_backup.model.printable import printable
 from engine_backup.model.sheet import Sheet
 
 LONGEST_MESSAGE = 10_000
+# What a terminal obeys instead of showing it: control characters but tab and line ends, in ASCII and UTF-8.
+_OBEYED = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|\xc2[\x80-\x9f]")
 
 
 class TextConsole:
@@ -84,6 +88,17 @@ class TextConsole:
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether normal output goes to a terminal."""
+        return self._stdout.isatty()
+
+    def data(self) -> DataOutput:
+        """Return standard output for bytes as they are; nothing else must be said there then."""
+        self.settle()
+        self._stdout.flush()
+        return DataOutput(self._stdout.buffer, self.is_terminal, lambda: self._unread.append(self._stdout))
+
     def advance(self, label: str, done: int, total: int | None) -> None:
         """Show progress on a terminal; elsewhere the plain lines are all there is."""
         if self._progress is not None:
@@ -95,6 +110,37 @@ class TextConsole:
         if self._progress is not None:
             with self._lock:
                 self._progress.clear()
+
+
+class DataOutput:
+    """Standard output for bytes. Control characters do not reach a terminal: the text is a stranger's."""
+
+    def __init__(self, stream: BinaryIO, is_terminal: bool, abandon: Callable[[], None]) -> None:
+        self._stream = stream
+        self._is_terminal = is_terminal
+        self._abandon = abandon
+
+    def write(self, data: bytes, /) -> int:
+        """Write all of `data`; raises `EngineBackupError` when that cannot be, or would harm a terminal."""
+        if self._is_terminal and _OBEYED.search(data):
+            raise EngineBackupError(
+                "this is no text that a terminal can show",
+                "write it to a file with '> NAME', or --output=DIR",
+            )
+        self._guarded(lambda: self._stream.write(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Bring all to where it goes; raises `EngineBackupError`."""
+        self._guarded(self._stream.flush)
+
+    def _guarded(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except OSError as error:
+            self._abandon()
+            hint = "look at the program or the file that takes it"
+            raise EngineBackupError(f"cannot write to standard output: {error.strerror}", hint) from error
 
 
 class _Progress:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine_backup.cli.environment import Environment
+from engine_backup.cli.general_settings import irrelevant, temporary_directory
 from engine_backup.cli.parser import MODE, USED, WORDS, Settings
 from engine_backup.model.components import DATABASES, SCOPE_ALL, Component
 from engine_backup.model.errors import UsageError
@@ -23,6 +24,7 @@ from engine_backup.model.options import (
     LOOKING_MODES,
     PROMPT,
     RESTORE,
+    TAKING_OUT_MODES,
     VERIFY,
     option_name,
 )
@@ -54,6 +56,10 @@ def build_request(settings: Settings, environment: Environment) -> Request:
     mode = settings.get(MODE, BACKUP)
     if mode == DEMO:
         return _demo(settings)
+    if mode in TAKING_OUT_MODES:
+        from engine_backup.cli.taking_out import build_taking_out
+
+        return build_taking_out(settings, mode, environment)
     _check_hosted_engine_options(settings, mode)
     surroundings = _surroundings(settings, mode, environment)
     if mode in JOURNAL_MODES:
@@ -79,11 +85,7 @@ def _logged(
 
 def _surroundings(settings: Settings, mode: str, environment: Environment) -> Surroundings:
     root = Path(settings.get(("", "root"), "/")).absolute()
-    tmpdir = Path(settings.get(("", "tmpdir")) or environment.variables.get("TMPDIR") or "/tmp")  # noqa: S108
-    if not tmpdir.is_dir():
-        raise UsageError(
-            f"Temporary directory {tmpdir} is missing or not a directory", "create it, or choose --tmpdir=DIR"
-        )
+    tmpdir = temporary_directory(settings, environment)
     if not root.is_dir():
         raise UsageError(f"root directory {root} is missing or not a directory", "check --root=DIR")
     default_log = f"{DEFAULT_LOG_DIRECTORY}/ovirt-engine-{mode}-{_stamp(environment)}.log"
@@ -91,13 +93,13 @@ def _surroundings(settings: Settings, mode: str, environment: Environment) -> Su
     return Surroundings(
         root=root,
         log=Path(settings.get(("", "log")) or root / default_log).absolute(),
-        tmpdir=tmpdir.absolute(),
+        tmpdir=tmpdir,
         scopes=settings.get(("", "scopes"), (SCOPE_ALL,)),
         product_version=settings.get(("", "product_version")),
         pg_bindir=Path(bindir).absolute() if bindir else None,
         dry_run=settings.get(("", "dry_run"), False),
         json=_json(settings, mode),
-        warnings=_irrelevant(settings, mode),
+        warnings=irrelevant(settings, mode),
     )
 
 
@@ -112,12 +114,6 @@ def _json(settings: Settings, mode: str) -> bool:
 
 def _stamp(environment: Environment) -> str:
     return environment.now().strftime("%Y%m%d%H%M%S")
-
-
-def _irrelevant(settings: Settings, mode: str) -> tuple[str, ...]:
-    """Name the options that have no meaning in this mode; stock ignores them in silence."""
-    names = [o.name for o in settings.get(USED, ()) if mode not in o.modes]
-    return tuple(f"{name} has no meaning with --mode={mode}" for name in dict.fromkeys(names))
 
 
 def _archive(settings: Settings, mode: str, surroundings: Surroundings, environment: Environment) -> Path:

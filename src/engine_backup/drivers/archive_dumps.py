@@ -28,19 +28,24 @@ def find_dumps(
     """
     dumps: dict[str, DumpMember] = {}
     for component in COMPONENTS:
-        if component.kind is Kind.FILES or not component.member:
-            continue
-        for name in (component.member, component.member + OLD_SUFFIX):
-            member = members.get(name)
-            if member is not None and member.is_file and member.size:
-                dumps[component.name] = _describe(component, member, config, open_member)
-                break
+        member = dump_member(component, members)
+        if member is not None:
+            dumps[component.name] = describe(component, member, config, open_member)
     return dumps
 
 
-def _describe(
+def dump_member(component: Component, members: Mapping[str, MemberInfo]) -> MemberInfo | None:
+    """Return the member that holds a component's dump; `None` when there is none, or an empty one."""
+    if component.kind is Kind.FILES or not component.member:
+        return None
+    found = (members.get(name) for name in (component.member, component.member + OLD_SUFFIX))
+    return next((m for m in found if m is not None and m.is_file and m.size), None)
+
+
+def describe(
     component: Component, member: MemberInfo, config: Mapping[str, str] | None, open_member: OpenMember
 ) -> DumpMember:
+    """Return what one dump is; see `find_dumps`."""
     with open_member(member.name) as stream:
         head = stream.read(16)
         compressor = compression.detect(head)

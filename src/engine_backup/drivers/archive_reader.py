@@ -13,14 +13,14 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from engine_backup.drivers import archive_texts, compression
-from engine_backup.drivers.archive_dumps import find_dumps
+from engine_backup.drivers.archive_dumps import describe, dump_member, find_dumps
 from engine_backup.drivers.archived_files import ArchivedFiles
 from engine_backup.drivers.hash_lines import parse_hash_lines
 from engine_backup.drivers.member_streams import SegmentedReader
@@ -44,6 +44,7 @@ from engine_backup.model.archive import (
     ReadLimits,
     generation_of,
 )
+from engine_backup.model.components import Component
 from engine_backup.model.errors import DamagedArchiveError, HostileArchiveError, UnreadableArchiveError
 
 SMALL = 1 << 20
@@ -129,8 +130,19 @@ class Archive:
     @cached_property
     def dumps(self) -> dict[str, DumpMember]:
         """The dump of each component that has one, by the component's name."""
-        config = self.config if CONFIG_MEMBER in self.members else None
-        return find_dumps(self.members, config, self.open_member)
+        return find_dumps(self.members, self._dump_config, self.open_member)
+
+    def dump(self, component: Component) -> DumpMember | None:
+        """Return the dump of one component, whatever is wrong with the others; its hash is checked first."""
+        member = dump_member(component, self.members)
+        if member is None:
+            return None
+        self.check_members([member.name, *({CONFIG_MEMBER} & self.members.keys())])
+        return describe(component, member, self._dump_config, self.open_member)
+
+    @property
+    def _dump_config(self) -> dict[str, str] | None:
+        return self.config if CONFIG_MEMBER in self.members else None
 
     @property
     def hash_kind(self) -> str:
@@ -169,6 +181,13 @@ class Archive:
         Raises `HostileArchiveError` when one of them is larger than `limit` bytes.
         """
         return self._files.read(wanted, limit)
+
+    def file_contents(self) -> Iterator[tuple[FileEntry, Iterator[bytes]]]:
+        """Yield each archived path with its content (of files) in pieces, to be read at once, in one pass.
+
+        Paths that the tar has twice come twice. Raises `HostileArchiveError` for holes that no file has.
+        """
+        return self._files.contents()
 
     def open_files_tar(self) -> BinaryIO:
         """Return the tar that holds the archived files, uncompressed, front to back, for GNU tar.
@@ -211,10 +230,19 @@ class Archive:
         for name in sorted(digests.keys() - hashed):
             raise DamagedArchiveError(f"{self.path}: {name} is missing")
         for name in (name for name in self.members if name in hashed):
-            if name not in digests:
-                raise DamagedArchiveError(f"{self.path}: {name} has no line in the hash file")
-            if self.digest(name, self.hash_kind, progress) != digests[name]:
-                raise DamagedArchiveError(f"{self.path}: Checksum verification failed: {name}")
+            self._check_member(name, digests, progress)
+
+    def check_members(self, names: Iterable[str], progress: Progress | None = None) -> None:
+        """Compare these members, and no others, with the hash file; raises `DamagedArchiveError`."""
+        digests = self.digests()
+        for name in names:
+            self._check_member(name, digests, progress)
+
+    def _check_member(self, name: str, digests: dict[str, str], progress: Progress | None) -> None:
+        if name not in digests:
+            raise DamagedArchiveError(f"{self.path}: {name} has no line in the hash file")
+        if self.digest(name, self.hash_kind, progress) != digests[name]:
+            raise DamagedArchiveError(f"{self.path}: Checksum verification failed: {name}")
 
     def digest(self, name: str, algorithm: str, progress: Progress | None = None) -> str:
         """Return the hex digest of a member, by "sha256" or "md5"."""

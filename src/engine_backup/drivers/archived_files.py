@@ -67,6 +67,16 @@ class ArchivedFiles:
             if source is not None and source in contents
         }
 
+    def contents(self) -> Iterator[tuple[FileEntry, Iterator[bytes]]]:
+        """Yield each entry with its content in pieces; see `Archive.file_contents`."""
+        for walk, member in self._walk():
+            stored = sum(length for _, _, length in member.segments)
+            limits = self._limits
+            if member.size > limits.expanded_bytes and member.size > stored * limits.expansion_ratio:
+                shown = member.entry.path.decode("utf-8", "backslashreplace")
+                raise HostileArchiveError(f"{self._name}: {shown} is one hole of {member.size} bytes")
+            yield member.entry, walk.chunks(member)
+
     @cached_property
     def _by_path(self) -> dict[bytes, FileEntry]:
         return {entry.path: entry for entry in self.entries}

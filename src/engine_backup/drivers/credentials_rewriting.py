@@ -32,7 +32,7 @@ def rewritten(text: str, component: Component, credentials: Credentials) -> str:
     """
     prefix = f"{component.conf_prefix}DB_"
     own = re.compile(rf"\s*{re.escape(prefix)}(?:{'|'.join(_WORDS)})=")
-    block = _block(prefix, credentials)
+    block = login_block(prefix, credentials)
     result: list[str] = []
     written = False
     for line in _LINES.findall(text):
@@ -116,7 +116,8 @@ def _values(credentials: Credentials) -> dict[str, str]:
     }
 
 
-def _block(prefix: str, credentials: Credentials) -> str:
+def login_block(prefix: str, credentials: Credentials) -> str:
+    """Return the nine lines of a log-in, as engine-setup writes them; `prefix` is such as "ENGINE_DB_"."""
     values = _values(credentials)
     lines = [f'{prefix}{word}="{_quoted(value, f"{prefix}{word}")}"\n' for word, value in values.items()]
     return "".join([*lines, f'{prefix}URL="{_address(prefix, credentials)}"\n'])

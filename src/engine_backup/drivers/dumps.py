@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine_backup.drivers import process
+from engine_backup.drivers.compression import Sink
+from engine_backup.drivers.filtering import filtered
 from engine_backup.drivers.load_sessions import LoadSession
 from engine_backup.drivers.postgres import conninfo, password_file
 from engine_backup.drivers.postgres_programs import Programs
@@ -75,6 +77,11 @@ def decode(programs: Programs, dump: BinaryIO) -> None:
     command = Command(programs.path("pg_restore"), ("--file=/dev/null",))
     with process.feeding(command) as running:
         shutil.copyfileobj(dump, running.stdin, COPY_BYTES)
+
+
+def write_sql(programs: Programs, dump: BinaryIO, sink: Sink) -> None:
+    """Write a custom dump to `sink` as SQL text with owners and privileges; raises `ProgramError`."""
+    filtered(Command(programs.path("pg_restore"), ("--file=-",)), dump, sink)
 
 
 def _converted(programs: Programs, dump: BinaryIO, arguments: tuple[str, ...]) -> bytes:

@@ -75,6 +75,11 @@ class RunLog:
             self.failure = f"cannot write to the log {self.path}: {error.strerror}"
 
 
+def no_log() -> RunLog:
+    """Return a log that drops everything, for runs that have none."""
+    return RunLog(Path(os.devnull), -1)
+
+
 def open_log(path: Path, default_directory: Path | None = None) -> RunLog:
     """Open a log for appending; created 0600, and an existing file is made 0600.
 

@@ -61,6 +61,17 @@ class TarWalk:
             content[start : start + length] = self._exactly(length)
         return bytes(content)
 
+    def chunks(self, member: MemberInfo) -> Iterator[bytes]:
+        """Yield the content of the current member piece by piece, holes filled."""
+        position = 0
+        for start, _, length in (*member.segments, (member.size, 0, 0)):
+            while position < start:
+                yield bytes(min(CHUNK, start - position))
+                position = min(start, position + CHUNK)
+            for done in range(0, length, CHUNK):
+                yield self._exactly(min(CHUNK, length - done))
+            position += length
+
     def copy_member(self, member: MemberInfo, sink: Sink) -> None:
         """Write the current member as it stands in the tar: headers, stored bytes, padding."""
         sink.write(self._headers)

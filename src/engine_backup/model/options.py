@@ -12,25 +12,36 @@ from enum import Enum
 from functools import lru_cache
 
 from engine_backup.model import verify_levels
-from engine_backup.model.components import DATABASES, SCOPES, Component
+from engine_backup.model.components import BY_NAME, DATABASES, SCOPES, Component
 from engine_backup.model.errors import UsageError
+from engine_backup.model.exporting import EXPORT_FORMS
 from engine_backup.model.presets import COMPRESSOR_WORDS, DUMP_FORMATS
 
 BACKUP, RESTORE, VERIFY, DEMO = "backup", "restore", "verify", "demo"
 ROLLBACK, COMMIT, JOURNAL = "rollback", "commit", "journal"
 INSPECT, LIST = "inspect", "list"
+EXTRACT, EXPORT = "extract", "export"
 STOCK_MODES: tuple[str, ...] = (BACKUP, RESTORE, VERIFY)
 JOURNAL_MODES: tuple[str, ...] = (ROLLBACK, COMMIT, JOURNAL)
 ENGINE_MODES: tuple[str, ...] = (*STOCK_MODES, *JOURNAL_MODES)
 LOOKING_MODES: tuple[str, ...] = (INSPECT, LIST)
-MODES: tuple[str, ...] = (*ENGINE_MODES, *LOOKING_MODES, DEMO)
+# These need no engine, no database server and no log.
+TAKING_OUT_MODES: tuple[str, ...] = (EXTRACT, EXPORT)
+MODES: tuple[str, ...] = (*ENGINE_MODES, *LOOKING_MODES, *TAKING_OUT_MODES, DEMO)
 
 # What the words after these modes are; other modes take none.
-WORDS_OF_MODES: Mapping[str, str] = {VERIFY: "FILE", INSPECT: "FILE", LIST: "DIR|FILE..."}
+WORDS_OF_MODES: Mapping[str, str] = {
+    VERIFY: "FILE",
+    INSPECT: "FILE",
+    LIST: "DIR|FILE...",
+    EXTRACT: "FILE [PATH...]",
+    EXPORT: "FILE OUT",
+}
 
 COMPRESSORS = ", ".join(COMPRESSOR_WORDS)
 TAR_COMPRESSORS = ", ".join(word for word in COMPRESSOR_WORDS if word != "zstd")
 REFUSE, REPLACE = "refuse", "replace"
+AS_DUMP, AS_SQL = "dump", "sql"
 PROMPT = object()  # value of a bare `--db-password`: ask on the terminal
 
 
@@ -108,6 +119,27 @@ def read_on_existing(text: str) -> str:
     return text
 
 
+def read_component(text: str) -> str:
+    """Return the name of a component."""
+    if text not in BY_NAME:
+        raise UsageError(f"invalid component '{text}'", f"use one of {', '.join(BY_NAME)}")
+    return text
+
+
+def read_dump_shape(text: str) -> str:
+    """Return `dump` or `sql`."""
+    if text not in (AS_DUMP, AS_SQL):
+        raise UsageError(f"invalid form '{text}' for --as", f"use {AS_DUMP} or {AS_SQL}")
+    return text
+
+
+def read_export_form(text: str) -> str:
+    """Return the form that an archive is converted to."""
+    if text not in EXPORT_FORMS:
+        raise UsageError(f"invalid form '{text}' for --to", f"use {' or '.join(EXPORT_FORMS)}")
+    return text
+
+
 def read_jobs(text: str) -> int:
     """Return a number of jobs, at least 1."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
@@ -140,6 +172,7 @@ GENERAL = "General"
 PACKING = "Packing of a backup"
 RESTORING = "Restore"
 VERIFYING = "Verify"
+TAKING_OUT = "Extract and export"
 
 # fmt: off
 GENERAL_OPTIONS: tuple[Option, ...] = (
@@ -148,10 +181,10 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
     Option("--scope", "scopes", f"what to save, restore or verify: {', '.join(SCOPES)}; repeatable"
            " (default: all)", GENERAL, metavar="SCOPE", read=read_scope, repeatable=True),
     Option("--file", "file", "the archive; needed unless the mode is backup", GENERAL, metavar="FILE",
-           modes=(*STOCK_MODES, *LOOKING_MODES)),
+           modes=(*STOCK_MODES, *LOOKING_MODES, *TAKING_OUT_MODES)),
     Option("--log", "log", "append the log to this file", GENERAL, metavar="FILE", modes=ENGINE_MODES),
     Option("--tmpdir", "tmpdir", "parent of the private temporary directory (default: $TMPDIR or /tmp)",
-           GENERAL, metavar="DIR", modes=(*ENGINE_MODES, *LOOKING_MODES)),
+           GENERAL, metavar="DIR", modes=(*ENGINE_MODES, *LOOKING_MODES, *TAKING_OUT_MODES)),
     Option("--root", "root", "work on the engine under this root directory (default: /)", GENERAL,
            metavar="DIR", modes=(*ENGINE_MODES, *LOOKING_MODES)),
     Option("--product-version", "product_version", "product version to assume instead of the installed one",
@@ -161,8 +194,8 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
     Option("--dry-run", "dry_run", "print the plan and stop", GENERAL, form=Form.FLAG,
            modes=(BACKUP, RESTORE)),
     Option("--json", "json", "print JSON, and nothing else: the plan of --dry-run, the journals, or what"
-           " inspect and list find", GENERAL, form=Form.FLAG,
-           modes=(BACKUP, RESTORE, JOURNAL, *LOOKING_MODES)),
+           " inspect and list find, or the log-ins of --credentials", GENERAL, form=Form.FLAG,
+           modes=(BACKUP, RESTORE, JOURNAL, *LOOKING_MODES, EXTRACT)),
     Option("--run", "run", "the restore to roll back or to commit, by the name that journal shows", GENERAL,
            metavar="NAME", modes=(ROLLBACK, COMMIT)),
     Option("--include-path", "include_paths", "save or restore this path too; may be given several times",
@@ -180,7 +213,7 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
     Option("--classic", "preset", "preset: every stock engine-backup restores it, without zstd", PACKING,
            form=Form.FLAG, constant="classic", modes=(BACKUP,)),
     Option("--no-overwrite", "no_overwrite", "refuse to replace an existing archive", PACKING,
-           form=Form.FLAG, modes=(BACKUP,)),
+           form=Form.FLAG, modes=(BACKUP, EXPORT)),
     Option("--restore-permissions", "permissions", "restore grants to other roles (custom dumps)", RESTORING,
            form=Form.FLAG, modes=(RESTORE,)),
     Option("--no-restore-permissions", "permissions", "leave grants to other roles out", RESTORING,
@@ -214,6 +247,24 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            modes=(RESTORE,)),
     Option("--level", "level", verify_levels.help_text(), VERIFYING, metavar="LEVEL", read=read_level,
            modes=(VERIFY,)),
+    Option("--output", "output", "where to: a new or empty directory for extract (default: one thing goes to"
+           " standard output), the new archive for export", TAKING_OUT, metavar="PLACE",
+           modes=TAKING_OUT_MODES),
+    Option("--component", "components", f"extract the dump of this component: {', '.join(BY_NAME)};"
+           " repeatable", TAKING_OUT, metavar="C", read=read_component, repeatable=True, modes=(EXTRACT,)),
+    Option("--as", "shape", "extract dumps as they are (dump), or as SQL text (sql)", TAKING_OUT,
+           metavar="FORM", read=read_dump_shape, modes=(EXTRACT,)),
+    Option("--pki", "pki", "extract the certificates and keys", TAKING_OUT, form=Form.FLAG,
+           modes=(EXTRACT,)),
+    Option("--credentials", "credentials", "extract how to log in to the databases, with passwords",
+           TAKING_OUT, form=Form.FLAG, modes=(EXTRACT,)),
+    Option("--fqdn", "fqdn", "extract the name of the engine's machine", TAKING_OUT, form=Form.FLAG,
+           modes=(EXTRACT,)),
+    Option("--same-owner", "same_owner", "extract files with the owner and mode that they have in the"
+           " archive; needs root", TAKING_OUT, form=Form.FLAG, modes=(EXTRACT,)),
+    Option("--to", "export_form", "convert to this form: classic, which every stock engine-backup restores"
+           " without zstd, or native, our default", TAKING_OUT, metavar="FORM", read=read_export_form,
+           modes=(EXPORT,)),
     Option("--vms", "vms", "number of virtual machines of the sample engine", "Demo", metavar="N",
            read=read_jobs, modes=(DEMO,)),
     Option("--days", "days", "days of history of the sample engine", "Demo", metavar="N", read=read_jobs,

@@ -125,6 +125,41 @@ class JournalRequest:
 
 
 @dataclass(frozen=True)
+class ExtractRequest:
+    """`extract`. `output` is a directory, or None for standard output.
+
+    `components` are names of components whose dumps (or files) are meant; `as_sql` gives dumps as SQL
+    text. `json` is the form of the credentials.
+    """
+
+    file: Path
+    tmpdir: Path
+    paths: tuple[str, ...] = ()
+    components: tuple[str, ...] = ()
+    pki: bool = False
+    credentials: bool = False
+    fqdn: bool = False
+    output: Path | None = None
+    as_sql: bool = False
+    json: bool = False
+    same_owner: bool = False
+    pg_bindir: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """`export`. `form` is a name of `EXPORT_FORMS`."""
+
+    file: Path
+    output: Path
+    form: str
+    tmpdir: Path
+    no_overwrite: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class DemoRequest:
     """`demo`. `vms` and `days` size the sample engine; it is left in `keep` when that is given."""
 
@@ -134,6 +169,15 @@ class DemoRequest:
     pg_bindir: Path | None = None
 
 
+TakingOutRequest = Union[ExtractRequest, ExportRequest]
 Request = Union[
-    BackupRequest, RestoreRequest, VerifyRequest, InspectRequest, ListRequest, JournalRequest, DemoRequest
+    BackupRequest,
+    RestoreRequest,
+    VerifyRequest,
+    InspectRequest,
+    ListRequest,
+    JournalRequest,
+    ExtractRequest,
+    ExportRequest,
+    DemoRequest,
 ]

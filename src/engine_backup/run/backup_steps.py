@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from engine_backup import __version__
 from engine_backup.drivers import (
@@ -48,7 +48,9 @@ from engine_backup.run import backup_summary
 from engine_backup.run.reading import check_form
 
 if TYPE_CHECKING:
+    from engine_backup.drivers.compression import Sink
     from engine_backup.run.backup import BackupRun
+    from engine_backup.run.reporting import Reporter
 
 CHUNK = 1 << 18
 
@@ -117,12 +119,12 @@ def dump_database(step: DumpDatabase, run: BackupRun) -> None:
     packing = step.encoding.packing
     try:
         with run.writer.member(component.member) as sink:
-            writer = compression.open_writer(sink, packing.compressor, packing.level, _workers())
+            writer = compression.open_writer(sink, packing.compressor, packing.level, workers())
             with (
                 writer,
                 dumps.dumping(programs, credentials, step.encoding, snapshot.name, run.workspace) as running,
             ):
-                raw_size = _pump(running.stdout, writer, component.label, snapshot.database_size, run)
+                raw_size = pump(running.stdout, writer, component.label, snapshot.database_size, run.reporter)
     except ProgramError as error:
         message = f"Database {credentials.database} backup failed: {error.message}"
         raise EngineBackupError(message, "look into the log, and at the database server's own log") from error
@@ -147,21 +149,18 @@ def dump_database(step: DumpDatabase, run: BackupRun) -> None:
     }
 
 
-class _Writer(Protocol):
-    def write(self, data: bytes, /) -> object: ...
-
-
-def _pump(source: BinaryIO, writer: _Writer, label: str, expected: int, run: BackupRun) -> int:
+def pump(source: BinaryIO, writer: Sink, label: str, expected: int, reporter: Reporter) -> int:
     """Copy to the end, showing progress; returns the number of bytes."""
     size = 0
     while data := source.read(CHUNK):
         writer.write(data)
         size += len(data)
-        run.reporter.advance(label, size, expected)
+        reporter.advance(label, size, expected)
     return size
 
 
-def _workers() -> int:
+def workers() -> int:
+    """Return how many threads a compressor may use."""
     return min(4, os.cpu_count() or 1)
 
 
@@ -179,7 +178,7 @@ def copy_sqlite(step: CopySqlite, run: BackupRun) -> None:
             component.member, mode=status.st_mode & 0o777, owner=file_tree.owner_of(status)
         ) as sink,
     ):
-        raw_size = _pump(stream, sink, component.label, copy.stat().st_size, run)
+        raw_size = pump(stream, sink, component.label, copy.stat().st_size, run.reporter)
     copy.unlink()
     run.saved.append(component)
     run.member_facts[component.member] = {

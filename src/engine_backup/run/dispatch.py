@@ -14,6 +14,8 @@ from engine_backup.model.options import BACKUP, JOURNAL, RESTORE, ROLLBACK, VERI
 from engine_backup.model.requests import (
     BackupRequest,
     DemoRequest,
+    ExportRequest,
+    ExtractRequest,
     InspectRequest,
     JournalRequest,
     ListRequest,
@@ -42,6 +44,14 @@ def perform(request: Request, console: Console) -> ExitStatus:
         return show_journals(request, console)
     if isinstance(request, (InspectRequest, ListRequest)):
         return _look(request, console)
+    if isinstance(request, ExtractRequest):
+        from engine_backup.run.extract import extract
+
+        return extract(request, console)
+    if isinstance(request, ExportRequest):
+        from engine_backup.run.export import export
+
+        return export(request, console)
     surroundings = request.surroundings
     with open_log(surroundings.log, surroundings.root / DEFAULT_LOG_DIRECTORY) as log:
         reporter = Reporter(console, log, quiet=surroundings.json)

@@ -36,15 +36,20 @@ class OutputFile:
         sync_directory(self.final.parent)
 
 
+def partial_name(final: Path) -> Path:
+    """Return the name of an archive while it is written."""
+    return final.with_name(final.name + SUFFIX)
+
+
 @contextmanager
-def output_file(final: Path) -> Iterator[OutputFile]:
+def output_file(final: Path, hint: str = "choose another --file=FILE") -> Iterator[OutputFile]:
     """Open `NAME.partial`, mode 0600; it is removed unless the block publishes it.
 
-    A partial file that a killed run left is taken over; one that a living run
-    holds (by its lock) raises `EngineBackupError`.
+    `hint` says how to choose another place. A partial file that a killed run left is taken over; one
+    that a living run holds (by its lock) raises `EngineBackupError`.
     """
-    path = final.with_name(final.name + SUFFIX)
-    with _open(path) as stream:
+    path = partial_name(final)
+    with _open(path, hint) as stream:
         file = OutputFile(final, path, stream)
         try:
             yield file
@@ -53,14 +58,12 @@ def output_file(final: Path) -> Iterator[OutputFile]:
                 path.unlink()
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path, hint: str) -> BinaryIO:
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
-        raise EngineBackupError(
-            f"Cannot create '{path}': {error.strerror}", "choose another --file=FILE"
-        ) from error
+        raise EngineBackupError(f"Cannot create '{path}': {error.strerror}", hint) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(descriptor, 0)

@@ -8,6 +8,16 @@ from engine_backup.drivers.run_log import RunLog
 from engine_backup.model.sheet import Sheet
 
 
+class DataSink(Protocol):
+    """Where bytes for another program go."""
+
+    def write(self, data: bytes, /) -> int:
+        """Take all of `data`; raises `EngineBackupError` when that cannot be."""
+
+    def flush(self) -> None:
+        """Bring all to where it goes; raises `EngineBackupError`."""
+
+
 class Console(Protocol):
     """Where people look; implemented by `cli.console`."""
 
@@ -31,6 +41,13 @@ class Console(Protocol):
 
     def settle(self) -> None:
         """Take the progress display away."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether normal output goes to a terminal."""
+
+    def data(self) -> DataSink:
+        """Return normal output for bytes as they are, when nothing is said there."""
 
 
 class Reporter:

@@ -1,0 +1,25 @@
+"""Settings that mean the same in several kinds of requests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine_backup.cli.environment import Environment
+from engine_backup.cli.parser import USED, Settings
+from engine_backup.model.errors import UsageError
+
+
+def temporary_directory(settings: Settings, environment: Environment) -> Path:
+    """Return the parent of private directories; raises `UsageError` when it is not there."""
+    tmpdir = Path(settings.get(("", "tmpdir")) or environment.variables.get("TMPDIR") or "/tmp")  # noqa: S108
+    if not tmpdir.is_dir():
+        raise UsageError(
+            f"Temporary directory {tmpdir} is missing or not a directory", "create it, or choose --tmpdir=DIR"
+        )
+    return tmpdir.absolute()
+
+
+def irrelevant(settings: Settings, mode: str) -> tuple[str, ...]:
+    """Name the options that have no meaning in this mode; stock ignores them in silence."""
+    names = [o.name for o in settings.get(USED, ()) if mode not in o.modes]
+    return tuple(f"{name} has no meaning with --mode={mode}" for name in dict.fromkeys(names))
