@@ -23,6 +23,7 @@ from engine_backup.plan import exporting
 from engine_backup.run.backup_steps import pump, workers
 from engine_backup.run.reporting import Reporter
 
+CHUNK = 1 << 20
 PRIVATE = 0o600
 
 
@@ -68,13 +69,13 @@ def _write(conversion: Conversion, label: str, run: ExportRun) -> None:
 
 def _content(
     conversion: Conversion, member: MemberInfo | None, label: str, sink: MemberSink, run: ExportRun
-) -> int | None:
-    """Write a member; returns its unpacked size, where that became known."""
+) -> int:
+    """Write a member; returns its unpacked size."""
     packing = conversion.packing
     if packing is None:
         with run.archive.open_member(conversion.source) as stream:
             size = pump(stream, sink, label, _size(member), run.reporter)
-        return None if conversion.compressor else size
+        return _unpacked_size(conversion, run.archive) if conversion.compressor else size
     with compression.open_writer(sink, packing.compressor, packing.level, workers()) as writer:
         if conversion.source == exporting.TREE:
             contents = run.archive.file_contents()
@@ -88,14 +89,17 @@ def _unpacked(conversion: Conversion, archive: Archive) -> BinaryIO:
     return compression.open_reader(stored, conversion.compressor, f"{archive.path}: {conversion.source}")
 
 
+def _unpacked_size(conversion: Conversion, archive: Archive) -> int:
+    with _unpacked(conversion, archive) as stream:
+        return sum(len(chunk) for chunk in iter(lambda: stream.read(CHUNK), b""))
+
+
 def _size(member: MemberInfo | None) -> int:
     return 0 if member is None else member.size
 
 
-def _details(conversion: Conversion, raw_size: int | None) -> dict[str, Any]:
-    details: dict[str, Any] = {"component": conversion.component_name}
-    if raw_size is not None:
-        details["raw_size"] = raw_size
+def _details(conversion: Conversion, raw_size: int) -> dict[str, Any]:
+    details: dict[str, Any] = {"component": conversion.component_name, "raw_size": raw_size}
     if not conversion.keeps_owner:
         details["compressor"] = conversion.target_compressor
     if conversion.dump_format:
