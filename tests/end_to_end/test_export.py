@@ -8,16 +8,14 @@ import os
 import shutil
 import subprocess
 import tarfile
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from engine_backup.drivers import postgres, postgres_programs
+from engine_backup.drivers import postgres_programs
 from engine_backup.drivers.archive_reader import open_archive
 from engine_backup.drivers.archive_writer import ArchiveWriter
 from engine_backup.drivers.run_log import no_log
-from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.errors import EngineBackupError, ExitStatus
 from engine_backup.model.exporting import EXPORT_FORMS, Conversion
 from engine_backup.model.paths import DIRECTORIES_ABOVE
@@ -29,11 +27,11 @@ from tests.support import hostile_archives as hostile
 from tests.support.failures import assert_failed, assert_refused
 from tests.support.hostile_archives import Crafted
 from tests.support.machine import Machine
-from tests.support.pages import DOCS, block
+from tests.support.pages import DOCS
 from tests.support.sample import Original
 from tests.support.small_disk import available, on_read_only_disk, on_small_disk
 from tests.support.taking_out import command, content, files, flip, members
-from tests.unit.test_documentation import by_hand, compare_rows, empty_databases, pgpass_line, table
+from tests.unit.test_documentation import table
 
 FAILURE, REFUSED = ExitStatus.FAILURE, ExitStatus.REFUSED
 DAMAGED, HOSTILE = ExitStatus.DAMAGED_ARCHIVE, ExitStatus.HOSTILE_ARCHIVE
@@ -159,28 +157,6 @@ def test_every_field_of_exported_is_explained(original: Original, tmp_path: Path
     rows = table(DOCS / "extract-and-export.md", "fields of exported")
     assert list(row) == [cells[0].strip("`") for cells in rows]
     assert (row["to"], row["from"], row["from_generation"]) == ("classic", "engine.backup", "D")
-
-
-def test_a_classic_archive_is_restored_by_hand_with_programs_of_stock(original: Original, tmp_path: Path):
-    """The commands of the page, with gzip where the default has zstd."""
-    page = DOCS / "archive-format.md"
-    command("export", original.machine.archive, tmp_path / "engine.backup", "--to=classic").check()
-    titles = ("unpack by hand", "unpack the files by hand", "load the dumps by hand")
-    script = "".join(block(page, title) for title in titles).replace("zstd -dc", "gzip -dc")
-    with ScratchServer.start() as server:
-        logins = empty_databases(server, original)
-        (tmp_path / ".pgpass").write_text("".join(pgpass_line(login) for login in logins.values()))
-        (tmp_path / ".pgpass").chmod(0o600)
-        with by_hand(server, tmp_path) as environment:
-            words = ["bash", "-eu", "-o", "pipefail", "-c", script]
-            done = subprocess.run(
-                words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-            )
-        assert done.returncode == 0, done.stdout + done.stderr
-        compare_rows(original, logins)
-        with closing(postgres.connect(logins["engine"])) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM vdc_options")
-            assert cursor.fetchone() != (0,)
 
 
 def test_members_of_hooks_and_of_a_file_that_is_compressed_as_a_whole(tmp_path: Path):

@@ -16,12 +16,14 @@ from psycopg2 import sql
 from engine_backup.drivers import postgres
 from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.components import BY_NAME, DATABASES, Kind
+from engine_backup.model.exporting import EXPORT_FORMS
 from engine_backup.model.facts import Credentials
 from engine_backup.model.secret import Secret
 from engine_backup.sample.compare import fingerprint_database
 from tests.support import golden
 from tests.support.pages import CHECKED, DOCS, block
 from tests.support.sample import Original
+from tests.support.taking_out import command
 
 PAGE = DOCS / "archive-format.md"
 GENERATION = "tell the generation by hand"
@@ -193,3 +195,33 @@ def test_archives_of_every_release(
         assert os.path.lexists(os.fsencode(tmp_path / "unpacked/files.d") + b"/" + path)
     if name.startswith(("4.3", "4.4", "4.5")) and "engine" in found["databases"]:
         assert_cleaned(logins["engine"])
+
+
+def test_a_converted_archive_without_zstd(
+    original: Original, logins: dict[str, Credentials], environment: dict[str, str], tmp_path: Path
+) -> None:
+    """With programs that every stock has; there is a zstd, and it fails."""
+    zstd = tmp_path / "programs/zstd"
+    zstd.write_text("#!/bin/sh\nexit 1\n")
+    zstd.chmod(0o755)
+    command("export", original.machine.archive, tmp_path / "engine.backup", "--to=classic").check()
+    assert_unpacked(tmp_path, by_hand(ANY, environment), hashes=10)
+    compare_rows(original, logins)
+    assert_cleaned(logins["engine"])
+    assert (tmp_path / "unpacked/files.d" / CONF).is_file()
+
+
+@pytest.mark.parametrize("form", EXPORT_FORMS)
+@pytest.mark.parametrize("name", ["3.3.5-default", "3.4.4-default", "3.6.3.4-default"])
+def test_converted_archives_of_old_releases(
+    name: str, form: str, logins: dict[str, Credentials], environment: dict[str, str], tmp_path: Path
+) -> None:
+    """They are of the newest generation then, and hold the same rows."""
+    command("export", golden.archive(name), tmp_path / "engine.backup", f"--to={form}").check()
+    assert "generation D\n" in by_hand(ANY, environment)
+    for component, facts in golden.facts(name)["databases"].items():
+        restored = fingerprint_database(logins[component]).tables
+        assert restored == {
+            f"public.{table}".replace('"', ""): (rows["rows"], rows["digest"])
+            for table, rows in facts["tables"].items()
+        }
