@@ -246,6 +246,18 @@ def test_a_password_within_a_harmless_setting_is_hidden(machine: Machine, tmp_pa
     assert found["configuration"] == {"settings": [{"name": "ENGINE_HEAP_MAX", "value": "1g"}], "hidden": 2}
 
 
+def test_conf_files_that_cannot_be_understood_are_a_note(machine: Machine, tmp_path: Path) -> None:
+    files = tar_bytes(
+        Crafted("etc/ovirt-engine/engine.conf.d/10-setup.conf", b"neither\x1b one nor the other\n")
+    )
+    archive = tmp_path / "crafted.backup"
+    archive.write_bytes(archive_bytes(sound_members(files=files)))
+    found = inspected(machine, archive)
+    assert (found["configuration"], found["fqdn"], len(found["notes"])) == (None, None, 1)
+    assert "10-setup.conf:1" in found["notes"][0]
+    assert "Configuration" not in inspect(machine, archive).check().stdout
+
+
 def test_what_this_machine_needs(original: Original, packed: dict[str, Path], machine: Machine) -> None:
     def met(*words: str) -> dict[str, Any]:
         found = inspected(machine, packed["default"], *words)
