@@ -155,15 +155,21 @@ def wait_for_arguments(pid: int, word: str) -> None:
         time.sleep(0.01)
 
 
-RPM = """#!/bin/sh
-[ "$1 $2 $4 $5" = "-q --root --qf %{NAME}" ] || exit 9
-case "$6" in
-ovirt-engine) echo ovirt-engine ;;
-broken) echo "error: cannot open Packages database in /var/lib/rpm" >&2
-        echo "package broken is not installed"; exit 1 ;;
-crash) exit 9 ;;
-*) echo "package $6 is not installed"; exit 1 ;;
-esac
+# As rpm does it, the exit status is the number of packages that are not installed.
+RPM = r"""#!/bin/sh
+[ "$1 $2 $4 $5" = "-q --root --qf %{NAME}\n" ] || exit 9
+shift 5
+missing=0
+for name; do
+    case "$name" in
+    ovirt-engine|grafana) echo "$name" ;;
+    crash) exit 9 ;;
+    broken) echo "error: cannot open Packages database in /var/lib/rpm" >&2
+            echo "package $name is not installed"; missing=$((missing + 1)) ;;
+    *) echo "package $name is not installed"; missing=$((missing + 1)) ;;
+    esac
+done
+exit $missing
 """
 
 
@@ -175,6 +181,20 @@ class TestPackages:
     def test_rpm_of_the_root(self, tmp_path, package, installed):
         write_program(tmp_path, "rpm", RPM)
         assert packages.installed(package, tmp_path) is installed
+
+    @pytest.mark.parametrize(
+        ("names", "expected"),
+        [
+            (("ovirt-engine", "none", "grafana", "ovirt"), (True, False, True, False)),
+            (("none", "ovirt-engine-dwh"), (False, False)),
+            (("ovirt-engine", "broken"), (None, None)),
+            (("crash", "ovirt-engine"), (None, None)),
+            ((), ()),
+        ],
+    )
+    def test_several_packages_at_once(self, tmp_path, names, expected):
+        write_program(tmp_path, "rpm", RPM)
+        assert packages.installed_of(names, tmp_path) == dict(zip(names, expected))
 
     def test_a_root_without_rpm(self, tmp_path):
         assert packages.installed("ovirt-engine", tmp_path) is None
