@@ -26,6 +26,7 @@ from engine_backup.model.provisioning_steps import (
 )
 from engine_backup.model.secret import Secret
 from engine_backup.model.steps import LoadDump, LoadDumps
+from engine_backup.model.ways_back import DropDatabase, EmptyDatabase, PutNamesBack
 from engine_backup.run import provisioning_handlers
 from engine_backup.run.changing import new_head
 from engine_backup.run.journal import begin
@@ -114,3 +115,40 @@ def test_passwords_that_another_run_noted_in_the_same_second_stay(run: Any, tmp_
     assert run.undo.unwind() == []
     assert theirs.read_text() == "their only copy"
     assert list(tmp_path.glob("*.passwords")) == [theirs]
+
+
+def execute(server: ScratchServer, database: str, *statements: str) -> None:
+    with closing(server.connect(database)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def test_a_database_that_cannot_be_emptied_keeps_its_login_until_it_can(server: ScratchServer, run: Any):
+    server.create_role("former_owner", THEIRS)
+    execute(server, "postgres", "CREATE DATABASE stubborn OWNER former_owner")
+    change = ProvisionRole(ENGINE, "former_owner", OURS, exists=True)
+    provisioning_handlers.provision_role(change, run)
+    login = Credentials(server.host, server.port, "former_owner", OURS, "stubborn")
+    run.undo.add(EmptyDatabase(login, "Engine"))
+    execute(server, "stubborn", "CREATE SCHEMA theirs", "CREATE TABLE theirs.rows (id int)")
+    failed = run.undo.unwind()
+    assert len(failed) == 2
+    assert "it is still needed, see: emptying the Engine database 'stubborn'" in failed[1]
+    execute(server, "stubborn", "DROP SCHEMA theirs CASCADE")
+    assert run.undo.unwind() == []
+    server.connect("stubborn", "former_owner", THEIRS).close()
+
+
+def test_a_database_whose_name_cannot_be_put_back_is_dropped_later(server: ScratchServer, run: Any):
+    access = run.servers[ENGINE.name].access
+    pairs = (("renamed", "renamed_before"), ("renamed_restoring", "renamed"))
+    run.undo.add(DropDatabase(access, "renamed_restoring"))
+    run.undo.add(PutNamesBack(access, pairs))
+    execute(server, "postgres", "CREATE DATABASE renamed", "CREATE DATABASE hidden")
+    assert len(run.undo.unwind()) == 2
+    execute(server, "postgres", "ALTER DATABASE hidden RENAME TO renamed_before")
+    assert run.undo.unwind() == []
+    with closing(server.connect("postgres")) as connection:
+        found = postgres.rows(connection, "SELECT datname FROM pg_database WHERE datname LIKE 'renamed%'")
+    assert found == [("renamed",)]

@@ -6,8 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine_backup.model.errors import Problem, UsageError
+from engine_backup.model.facts import Credentials
 from engine_backup.model.journal import SERVER, JournalFacts, JournalState
-from engine_backup.model.ways_back import PutServerFileBack, RemoveCluster, WayBack
+from engine_backup.model.ways_back import (
+    DropDatabase,
+    DropExtensions,
+    DropRole,
+    EmptyDatabase,
+    GiveDatabaseBack,
+    PutNamesBack,
+    PutRoleBack,
+    PutServerFileBack,
+    RemoveCluster,
+    WayBack,
+)
 
 _SAID = {SERVER: "PostgreSQL of this machine"}
 
@@ -90,6 +102,32 @@ def order(ways: Sequence[WayBack], taken_back: frozenset[int]) -> list[int]:
     left = [number for number in range(len(ways)) if number not in taken_back]
     removed = next((way.data for way in ways if isinstance(way, RemoveCluster)), None)
     return [n for n in reversed(left) if removed is None or not _goes_with(ways[n], removed)]
+
+
+def waits_for(way: WayBack, failed: Sequence[WayBack]) -> WayBack | None:
+    """Return which of the ways back that have failed needs what this one would take away.
+
+    A database that still has its later name would be thought to be gone; and to empty one takes its
+    role with the later password, its owner, and the lines in pg_hba.conf.
+    """
+    for other in failed:
+        if isinstance(other, PutNamesBack) and isinstance(way, DropDatabase):
+            if way.name in dict(other.pairs):
+                return other
+        elif isinstance(other, (EmptyDatabase, DropExtensions)) and _lets_in(way, other.credentials):
+            return other
+    return None
+
+
+def _lets_in(way: WayBack, login: Credentials) -> bool:
+    """Say whether a login works no longer when this change is taken back; a restart may be what it needs."""
+    if isinstance(way, PutRoleBack):
+        return way.before.name == login.user
+    if isinstance(way, DropRole):
+        return way.name == login.user
+    if isinstance(way, GiveDatabaseBack):
+        return way.name == login.database
+    return isinstance(way, PutServerFileBack) and not way.restart
 
 
 def needs_administrator(ways: Sequence[WayBack], taken_back: frozenset[int]) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from engine_backup.plan.unfinished import order
+from collections.abc import Iterable
+
+from engine_backup.model.errors import EngineBackupError
+from engine_backup.model.ways_back import WayBack
+from engine_backup.plan.unfinished import order, waits_for
 from engine_backup.run.journal import Journal
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.taking_back import Place, take_back
@@ -44,6 +48,7 @@ class Undo:
             way = self._journal.content.ways[number]
             self._reporter.say(f"Undoing: {way}")
             try:
+                self._demand_order(way, failures)
                 take_back(way, self._place)
             except Exception as error:  # noqa: BLE001 - one failure must not keep the others from being undone
                 self._reporter.note(f"undoing failed: {error!r}")
@@ -51,3 +56,9 @@ class Undo:
             else:
                 self._journal.taken_back(number)
         return failures
+
+    def _demand_order(self, way: WayBack, failures: Iterable[int]) -> None:
+        """Refuse to take away what must still be there when a failure is tried again."""
+        needed = waits_for(way, [self._journal.content.ways[number] for number in failures])
+        if needed is not None:
+            raise EngineBackupError(f"it is still needed, see: {needed}")
