@@ -145,3 +145,16 @@ def test_links_among_files_are_links_again(root, place):
     KeptFiles(root, place / "kept").restore()
     assert (root / "etc/first").read_text() == "former first"
     assert (root / "etc/first").samefile(root / "etc/fourth")
+
+
+def test_a_link_to_a_file_that_cannot_come_back_comes_back(root, place):
+    os.link(root / "etc/first", root / "etc/second-name")
+    kept = KeptFiles(root, place / "kept")
+    kept.keep((b"etc/first", b"etc/second-name"))
+    for name in ("first", "second-name"):
+        (root / "etc" / name).unlink()
+    (root / "etc/second-name/in the way").mkdir(parents=True)
+    (root / "etc/first").write_text("changed")
+    with pytest.raises(EngineBackupError, match="first /etc/second-name"):
+        kept.restore()
+    assert (root / "etc/first").read_text() == "former first"

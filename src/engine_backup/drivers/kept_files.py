@@ -224,14 +224,15 @@ class KeptFiles:
         """Copy to another file system; names that were links to the same file are again."""
         passing = self._passing + b"back"
         status = os.lstat(kept)
-        first = self._back.setdefault((status.st_dev, status.st_ino), name)
+        first = self._back.get((status.st_dev, status.st_ino))
         try:
-            if first is name:
+            if first is None:
                 _copy(kept, b"/proc/self/fd/%d/%s" % (parent, passing), status)
             else:
                 with self._walk.parent_of(first) as other:
                     os.link(_last(first), passing, src_dir_fd=other, dst_dir_fd=parent, follow_symlinks=False)
             os.rename(passing, _last(name), src_dir_fd=parent, dst_dir_fd=parent)
+            self._back[status.st_dev, status.st_ino] = name
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(passing, dir_fd=parent)
