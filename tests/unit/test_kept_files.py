@@ -158,3 +158,29 @@ def test_a_link_to_a_file_that_cannot_come_back_comes_back(root, place):
     with pytest.raises(EngineBackupError, match="first /etc/second-name"):
         kept.restore()
     assert (root / "etc/first").read_text() == "former first"
+
+
+def test_copies_are_on_the_disk_before_what_they_stand_in_for_goes(root, place, monkeypatch):
+    if place.stat().st_dev == root.stat().st_dev:
+        pytest.skip("no copies are made on the same file system")
+    lasting: set[tuple[int, int]] = set()
+    real = os.fsync
+
+    def noted(descriptor: int) -> None:
+        real(descriptor)
+        status = os.fstat(descriptor)
+        lasting.add((status.st_dev, status.st_ino))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    kept = KeptFiles(root, place / "kept")
+    kept.keep([b"etc/first"])
+    assert identity(place / "kept" / "1") in lasting
+    (root / "etc/first").unlink()
+    kept.restore()
+    assert identity(root / "etc/first") in lasting
+    assert identity(root / "etc") in lasting
+
+
+def identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino

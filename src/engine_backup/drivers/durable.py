@@ -1,4 +1,4 @@
-"""Making sure that what was done to a directory survives a power cut."""
+"""Making sure that what was done to files and directories survives a power cut."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from pathlib import Path
 
 def sync_directory(directory: Path) -> None:
     """Bring the names in a directory to the disk; raises `OSError`."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(directory, os.O_DIRECTORY)
+
+
+def sync_place(place: bytes) -> None:
+    """Bring a file's content, or the names in a directory, to the disk; raises `OSError`."""
+    _sync(place, 0)
+
+
+def _sync(place: bytes | Path, flags: int) -> None:
+    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from engine_backup.drivers.directory_walk import DirectoryWalk
-from engine_backup.drivers.durable import sync_directory
+from engine_backup.drivers.durable import sync_directory, sync_place
 from engine_backup.drivers.file_placing import TEMPORARY_PREFIX
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.paths import DIRECTORIES_ABOVE
@@ -116,6 +116,7 @@ class KeptFiles:
                 except (OSError, EngineBackupError) as error:
                     left[number] = record
                     errors.append(f"/{os.fsdecode(record.name)}: {getattr(error, 'strerror', error)}")
+        os.sync()  # before anybody writes down that it is done
         if errors:
             raise EngineBackupError(f"{len(left)} files and directories are not as before, first {errors[0]}")
         return tuple(self._in_use)
@@ -216,6 +217,7 @@ class KeptFiles:
             if error.errno != errno.EXDEV:
                 raise
             self._copy_back(record.name, kept, parent)
+            sync_place(b"/proc/self/fd/%d" % parent)
         # Renaming one of two names of the same file over the other does nothing: the file was not replaced.
         with suppress(FileNotFoundError):
             os.unlink(kept)
@@ -311,3 +313,5 @@ def _remove(name: bytes, parent: int) -> None:
 def _copy(source: bytes, target: bytes, status: os.stat_result) -> None:
     shutil.copy2(source, target, follow_symlinks=False)
     os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
+    if stat.S_ISREG(status.st_mode):
+        sync_place(target)
