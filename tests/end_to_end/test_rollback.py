@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from engine_backup.model.journal import SERVER
 from engine_backup.model.ways_back import PutServerFileBack
 from engine_backup.run.administrator_access import ACCESS_FILE
 from engine_backup.run.changing import new_head
-from engine_backup.run.journal import begin
+from engine_backup.run.journal import begin, take_up
 from engine_backup.sample import engine
 from engine_backup.sample.compare import fingerprint_databases
 from engine_backup.sample.engine import SampleEngine
@@ -160,6 +161,9 @@ def test_a_journal_that_is_damaged_or_strange_is_said_to_be_so(machine: Machine,
     path.write_text(sound.replace(f'"text": "{machine.root}', '"text": "here'))
     assert_failed(machine.roll_back(), 1, "what this version does not know: Path", "use the version")
     path.write_text(sound + '{"way_back": {"type": "DropRo')
+    with closing(take_up(path.parent)) as cut_off:
+        cut_off.begun("rolling back")
+    assert [found["state"] for found in journal(machine)] == ["unfinished"]
     machine.roll_back().check()
     assert machine.leftovers() == []
 

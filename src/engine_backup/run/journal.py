@@ -246,8 +246,11 @@ def take_up(directory: Path) -> Journal:
         raise EngineBackupError(f"cannot open the journal in {directory}: {error.strerror}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with (directory / FILE).open("rb") as file:
-            return Journal(directory, descriptor, _read(file.read(), directory))
+        data = (directory / FILE).read_bytes()
+        content = _read(data, directory)
+        # What is written next must not be added to a line that was cut off.
+        os.ftruncate(descriptor, data.rfind(b"\n") + 1)
+        return Journal(directory, descriptor, content)
     except BlockingIOError as error:
         os.close(descriptor)
         raise EngineBackupError(
