@@ -412,3 +412,10 @@ def test_random_damage_never_gives_anything_but_our_errors(
         return
     # What reads without complaint is what was written.
     assert archive.members.keys() >= {"version", "config", "files"}
+
+
+@pytest.mark.parametrize("when", [1 << 62, 1 << 80, -(1 << 62), -(1 << 70)])
+def test_times_that_no_file_can_have(when: int, refuse, monkeypatch):
+    monkeypatch.setattr(hostile, "WHEN", when)
+    content = hostile.archive_bytes(SOUND)
+    assert f"absurd mtime {when}" in refuse(content, HostileArchiveError)

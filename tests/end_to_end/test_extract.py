@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tarfile
 from pathlib import Path
@@ -23,7 +24,7 @@ from tests.support.pages import DOCS
 from tests.support.sample import Original
 from tests.support.small_disk import available, on_small_disk
 from tests.support.taking_out import command, content, files, flip, real_path, tree
-from tests.support.wrapped_programs import wrapped
+from tests.support.wrapped_programs import WAIT, wrapped
 from tests.unit.test_documentation import table
 
 FAILURE, REFUSED = ExitStatus.FAILURE, ExitStatus.REFUSED
@@ -508,6 +509,35 @@ def test_a_pg_restore_that_dies(archive: Path, tmp_path: Path):
     words = ("--component=engine", "--as=sql", f"--pg-bindir={bindir}", f"--output={tmp_path}/out")
     assert command("extract", archive, *words).status == DAMAGED
     assert not (tmp_path / "out").exists()
+
+
+def test_what_others_put_there_meanwhile_stays(archive: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    body = f"Path({str(out)!r}, 'theirs').write_text('theirs')\nsys.exit(1)\n"
+    bindir = wrapped(tmp_path / "bin", postgres_programs.for_restore(0), pg_restore=body)
+    words = ("/etc", "--fqdn", "--component=engine", "--as=sql", f"--pg-bindir={bindir}", f"--output={out}")
+    assert command("extract", archive, *words).status == DAMAGED
+    assert [path.name for path in out.iterdir()] == ["theirs"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_stopped_leaves_nothing(number: signal.Signals, archive: Path, tmp_path: Path):
+    bindir = wrapped(
+        tmp_path / "bin", postgres_programs.for_restore(0), pg_restore=f"{WAIT}wait()\nbecome_real()\n"
+    )
+    words = ["extract", str(archive), "/etc", "--component=engine", "--as=sql", f"--pg-bindir={bindir}"]
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    process = real_process.start([*words, f"--output={tmp_path}/out", f"--tmpdir={temporary}"])
+    while not (bindir / "reached").exists():
+        assert process.poll() is None
+    process.send_signal(number)
+    done = real_process.result(process)
+    assert_failed(done, ExitStatus.INTERRUPTED, f"stopped by {number.name}")
+    assert not (tmp_path / "out").exists()
+    assert list(temporary.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((bindir / "pid").read_text()), 0)
 
 
 @needs_small_disk

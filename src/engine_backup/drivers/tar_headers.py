@@ -70,7 +70,7 @@ def parse_header(block: bytes, place: str) -> Header:
         uname=_text(block[265:297]),
         gname=_text(block[297:329]),
         size=_positive(block[124:136], place, "size"),
-        mtime=_number(block[136:148], place, "mtime"),
+        mtime=_time(block[136:148], place),
         link_name=_until_nul(block[157:257]),
     )
 
@@ -137,6 +137,14 @@ def _positive(field: bytes, place: str, what: str) -> int:
     value = _number(field, place, what)
     if not 0 <= value < LARGEST:
         raise HostileArchiveError(f"{place}: absurd {what} {value} in a tar header")
+    return value
+
+
+def _time(field: bytes, place: str) -> int:
+    """Read seconds since 1970, or before; what no file system can hold is hostile."""
+    value = _number(field, place, "mtime")
+    if not -LARGEST < value < LARGEST:
+        raise HostileArchiveError(f"{place}: absurd mtime {value} in a tar header")
     return value
 
 

@@ -7,7 +7,8 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import BinaryIO
@@ -134,7 +135,7 @@ def _write_sql(
 def _to_directory(
     request: ExtractRequest, archive: Archive, chosen: Chosen, output: Path, reporter: Reporter
 ) -> None:
-    with _output_directory(output), _staging(output) as staging:
+    with _output_directory(output, _top_names(chosen)), _staging(output) as staging:
         for text in chosen.texts:
             (staging / text.file_name).write_bytes(text.content)
             _put(staging, output, text.file_name)
@@ -151,22 +152,32 @@ def _to_directory(
     reporter.say(f"Extracted {_summary(chosen)} to {output}")
 
 
+def _top_names(chosen: Chosen) -> frozenset[str]:
+    """Return the names that will lie in the output directory itself."""
+    files = [*(dump.file_name for dump in chosen.dumps), *(text.file_name for text in chosen.texts)]
+    return frozenset([*files, *(os.fsdecode(entry.path).partition("/")[0] for entry in chosen.entries)])
+
+
 @contextmanager
-def _output_directory(output: Path) -> Iterator[None]:
-    """Make the directory, 0700, unless it is there and empty; when the block fails it is so again."""
+def _output_directory(output: Path, names: frozenset[str]) -> Iterator[None]:
+    """Make the directory, 0700, unless it is there and empty; when the block fails it is so again.
+
+    `names` are what the block puts there; what others have put there meanwhile stays.
+    """
     is_new = not output.exists()
     if is_new:
         output.mkdir(mode=0o700)
     try:
         yield
     except BaseException:
-        for path in output.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+        for place in (output / name for name in names):
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place)
             else:
-                path.unlink()
+                place.unlink(missing_ok=True)
         if is_new:
-            output.rmdir()
+            with suppress(OSError):
+                output.rmdir()
         raise
 
 
@@ -189,7 +200,7 @@ def _place(request: ExtractRequest, archive: Archive, chosen: Chosen, staging: P
     """Unpack to one side and move in place; links are put down as links, and nothing goes through them."""
     uid, gid = os.geteuid(), os.getegid()
     entries = chosen.entries
-    taken = {dump.file_name for dump in chosen.dumps} | {text.file_name for text in chosen.texts}
+    taken = _top_names(replace(chosen, entries=()))
     for entry in entries:
         if os.fsdecode(entry.path).partition("/")[0] in taken:
             raise HostileArchiveError(f"{archive.path}: /{os.fsdecode(entry.path)} is in the way of a dump")
