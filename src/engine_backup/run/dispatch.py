@@ -21,6 +21,7 @@ from engine_backup.model.requests import (
     ListRequest,
     Request,
     RestoreRequest,
+    TakingOutRequest,
     VerifyRequest,
 )
 from engine_backup.run.reporting import Console, Reporter
@@ -44,14 +45,8 @@ def perform(request: Request, console: Console) -> ExitStatus:
         return show_journals(request, console)
     if isinstance(request, (InspectRequest, ListRequest)):
         return _look(request, console)
-    if isinstance(request, ExtractRequest):
-        from engine_backup.run.extract import extract
-
-        return extract(request, console)
-    if isinstance(request, ExportRequest):
-        from engine_backup.run.export import export
-
-        return export(request, console)
+    if isinstance(request, (ExtractRequest, ExportRequest)):
+        return _take_out(request, console)
     surroundings = request.surroundings
     with open_log(surroundings.log, surroundings.root / DEFAULT_LOG_DIRECTORY) as log:
         reporter = Reporter(console, log, quiet=surroundings.json)
@@ -73,6 +68,17 @@ def perform(request: Request, console: Console) -> ExitStatus:
         finally:
             if log.failure:
                 console.warn(log.failure)
+
+
+def _take_out(request: TakingOutRequest, console: Console) -> ExitStatus:
+    """Make something of an archive; the archive stays as it is, so nothing is logged."""
+    if isinstance(request, ExtractRequest):
+        from engine_backup.run.extract import extract
+
+        return extract(request, console)
+    from engine_backup.run.export import export
+
+    return export(request, console)
 
 
 def _look(request: InspectRequest | ListRequest, console: Console) -> ExitStatus:
