@@ -8,6 +8,7 @@ import tarfile
 from dataclasses import dataclass, field
 
 END = bytes(1024)
+DIRECTORY, SYMLINK, HARDLINK = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
 WHEN = 1_700_000_000
 
 
@@ -90,3 +91,112 @@ def pax_tar(name: str, records: dict[str, str]) -> bytes:
 
 
 SQL_IN_CONFIG = b"DB_DUMP_FORMAT=custom\nDB_DUMP_COMPRESSOR=$(touch /hacked)\n"
+
+# A member, or the archived files, and what the refusal says.
+OUTER = {
+    "absolute": (Crafted("/etc/passwd", b"x"), "/etc/passwd has an absolute name"),
+    "upwards": (Crafted("./db/../../etc/passwd", b"x"), '".."'),
+    "second": (Crafted("./version", b"4.4\n"), "version stands there twice"),
+    "same by another spelling": (Crafted("././/version", b"4.4\n"), "version stands there twice"),
+    "character device": (Crafted("./dev", type=tarfile.CHRTYPE), "dev is a device"),
+    "block device": (Crafted("./dev", type=tarfile.BLKTYPE), "dev is a device"),
+    "pipe": (Crafted("./pipe", type=tarfile.FIFOTYPE), "pipe is a device or a pipe"),
+    "symbolic link": (
+        Crafted("./manifest.json", type=SYMLINK, link="/etc/shadow"),
+        "manifest.json is a link",
+    ),
+    "hard link": (Crafted("./manifest.json", type=HARDLINK, link="./version"), "manifest.json is a link"),
+    "dangling hard link": (Crafted("./x", type=HARDLINK, link="./nowhere"), "no earlier file"),
+    "below a file": (Crafted("./version/x", b"x"), "no directory"),
+    "absurd size": (Crafted("./x", size=1 << 70), "absurd size"),
+    "negative size": (Crafted("./x", size=-1), "absurd size"),
+}
+
+INNER = {
+    "absolute": ([Crafted("/etc/passwd", b"x")], "/etc/passwd has an absolute name"),
+    "upwards": ([Crafted("etc/../../x", b"x")], '".."'),
+    "through a symbolic link": (
+        [Crafted("etc/link", type=SYMLINK, link="/etc"), Crafted("etc/link/passwd", b"x")],
+        "etc/link/passwd lies below",
+    ),
+    "through a later symbolic link": (
+        [Crafted("etc/link/passwd", b"x"), Crafted("etc/link", type=SYMLINK, link="/etc")],
+        "etc/link/passwd lies below",
+    ),
+    "a directory that becomes a link": (
+        [Crafted("etc/", type=DIRECTORY), Crafted("etc", type=SYMLINK, link="/")],
+        "etc stands there twice",
+    ),
+    "hard link outside": ([Crafted("etc/x", type=HARDLINK, link="/etc/shadow")], "absolute"),
+    "hard link to nothing": ([Crafted("etc/x", type=HARDLINK, link="etc/shadow")], "no earlier file"),
+    "hard link to itself": ([Crafted("etc/x", type=HARDLINK, link="etc/x")], "no earlier file"),
+    "device": ([Crafted("dev/sda", type=tarfile.BLKTYPE)], "dev/sda is a device"),
+    "pipe": ([Crafted("etc/p", type=tarfile.FIFOTYPE)], "etc/p is a device or a pipe"),
+    "a link with content": ([Crafted("etc/l", b"x", type=SYMLINK, link="a")], "cannot have"),
+}
+
+
+def recomputed(block: bytes) -> bytes:
+    """A header whose checksum fits again."""
+    total = sum(block[:148]) + sum(block[156:]) + 8 * 0x20
+    return block[:148] + b"%06o\0 " % total + block[156:]
+
+
+def with_field(member: Crafted, start: int, field_bytes: bytes) -> bytes:
+    """A member with other bytes in its header, and a checksum that fits."""
+    whole = member_bytes(member)
+    return recomputed(whole[:start] + field_bytes + whole[start + len(field_bytes) : 512]) + whole[512:]
+
+
+def raw_archive(*pieces: bytes, contents: dict[str, bytes] | None = None) -> bytes:
+    """A sound archive with these bytes before its end."""
+    return archive_bytes(contents or sound_members())[: -len(END)] + b"".join(pieces) + END
+
+
+def long_name(name: bytes, type_: bytes = tarfile.GNUTYPE_LONGNAME, size: int | None = None) -> bytes:
+    """The member that gives the next one a long name."""
+    return member_bytes(Crafted("././@LongLink", name, type=type_, size=size))
+
+
+def sparse_member(name: str, real_size: int, pieces: tuple[tuple[int, int], ...], content: bytes) -> bytes:
+    """A member with holes, in the old GNU format."""
+    header = bytearray(member_bytes(Crafted(name, content, type=tarfile.GNUTYPE_SPARSE)))
+    for number, (offset, length) in enumerate(pieces):
+        place = 386 + 24 * number
+        header[place : place + 24] = _number(offset) + _number(length)
+    header[483:495] = _number(real_size)
+    return recomputed(bytes(header[:512])) + bytes(header[512:])
+
+
+def _number(value: int) -> bytes:
+    return b"\x80" + value.to_bytes(11, "big")
+
+
+def pax_member(records: bytes, member: Crafted) -> bytes:
+    """A member with a pax header, letter by letter."""
+    return member_bytes(Crafted("PaxHeaders/x", records, type=tarfile.XHDTYPE)) + member_bytes(member)
+
+
+def pax_record(key: bytes, value: bytes) -> bytes:
+    """One record with its length."""
+    length = len(key) + len(value) + 3
+    while len(str(length)) + len(key) + len(value) + 3 != length:
+        length = len(str(length)) + len(key) + len(value) + 3
+    return b"%d %s=%s\n" % (length, key, value)
+
+
+def plain_dump(statement: str) -> bytes:
+    """A plain dump with one statement more than it should have."""
+    return f"CREATE TABLE t (a text);\n{statement}\n-- PostgreSQL database dump complete\n".encode()
+
+
+def with_dump(content: bytes) -> bytes:
+    """An archive with a dump of the engine."""
+    config = b"DB_DUMP_COMPRESSOR=\n"
+    return archive_bytes(sound_members(config=config, **{"db/engine_backup.db": content}))
+
+
+def with_hash_file(lines: bytes, contents: dict[str, bytes] | None = None) -> bytes:
+    """An archive with another hash file."""
+    members = contents or sound_members()
+    return archive_bytes(members, Crafted("./sha256sum", lines), with_hashes=False)

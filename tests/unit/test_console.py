@@ -141,3 +141,14 @@ def test_progress_of_each_label_has_its_line():
     shown.settle()
     drawn = terminal.getvalue().splitlines()
     assert any("Engine" in line and "DWH" in after for line, after in zip(drawn, drawn[1:]))
+
+
+def test_nothing_that_a_terminal_obeys_is_printed(streams):
+    shown = console(streams)
+    shown.say("a\x1b[2J\nb\x9b\u202ec\ttab")
+    shown.warn("x\nFATAL: forged\r\x07")
+    shown.fatal(EngineBackupError("\x1b]0;title\x07", "h\x00"))
+    assert streams[0].getvalue() == "a\\x1b[2J\nb\\x9b\\u202ec\ttab\n"
+    assert streams[1].getvalue() == (
+        "Warning: x FATAL: forged \\x07\nFATAL: \\x1b]0;title\\x07\n  hint: h\\x00\n"
+    )

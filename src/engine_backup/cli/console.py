@@ -57,7 +57,7 @@ class TextConsole:
 
     def warn(self, line: str) -> None:
         """Print a warning."""
-        self._print(f"Warning: {line}", self._stderr)
+        self._print(f"Warning: {_one_line(line)}", self._stderr)
 
     def fatal(self, error: EngineBackupError | InterruptedByUserError) -> None:
         """Print why the run failed: a `FATAL:` line for each reason, with its hint below it."""
@@ -72,6 +72,7 @@ class TextConsole:
         """Print a line. When nobody reads any more (`| head`), a restore goes on all the same."""
         if stream in self._unread:
             return
+        line = _obeyed_by_no_terminal(line)
         with self._lock:
             self.settle()
             try:
@@ -172,6 +173,11 @@ class _Progress:
         display = Progress(*columns, console=Console(file=self._stream), transient=True)
         display.start()
         return display
+
+
+def _obeyed_by_no_terminal(text: str) -> str:
+    """Escape what names out of archives may hold to deceive who reads it; lines and tabs are ours."""
+    return "".join(letter if letter in "\n\t" else printable(letter) for letter in text)
 
 
 def _one_line(message: str) -> str:

@@ -46,6 +46,7 @@ from engine_backup.model.archive import (
 )
 from engine_backup.model.components import Component
 from engine_backup.model.errors import DamagedArchiveError, HostileArchiveError, UnreadableArchiveError
+from engine_backup.model.printable import printable
 
 SMALL = 1 << 20
 MANIFEST_LIMIT = 64 << 20
@@ -60,7 +61,7 @@ class Archive:
     """An open archive whose outer tar was read and found sound; see `open_archive`.
 
     `members` has every outer member but `./` by its name without `./` (other than
-    UTF-8 as surrogates), `compressor` that of the archive file.
+    UTF-8 as surrogates), `compressor` that of the archive file, `limits` those that it is read with.
     """
 
     def __init__(
@@ -70,19 +71,29 @@ class Archive:
         self.compressor = compressor
         self._file_as_stored = file
         self._tar = tar
-        self._limits = limits
+        self.limits = limits
         self._size = os.fstat(tar.fileno()).st_size
         self.members = self._read_members()
 
     def _read_members(self) -> dict[str, MemberInfo]:
-        walk = TarWalk(self._whole(), str(self.path), self._limits)
+        walk = TarWalk(self._whole(), str(self.path), self.limits)
         found = check_relations(walk, str(self.path), repeated=False)
         members = {member.name: member for path, member in found.items() if path}
         if not OWN_MEMBERS & members.keys():
             raise UnreadableArchiveError(f"{self.path} is a tar archive, but none of engine-backup")
         for member in members.values():
             self._refuse_link(member)
+            self._refuse_hole(member)
         return members
+
+    def _refuse_hole(self, member: MemberInfo) -> None:
+        """Refuse what would be read for ages, and has next to no content."""
+        stored = sum(length for _, _, length in member.segments)
+        archived_file = member.name.startswith(TREE)
+        if not archived_file and self.limits.is_bomb(member.size, stored):
+            raise HostileArchiveError(
+                f"{self.path}: {printable(member.name)} is all but empty: {member.size} bytes"
+            )
 
     def _refuse_link(self, member: MemberInfo) -> None:
         is_link = member.entry.type in (EntryType.SYMLINK, EntryType.HARDLINK)
@@ -90,7 +101,7 @@ class Archive:
         leaves_tree = member.entry.type is EntryType.HARDLINK and not target.startswith(TREE.encode())
         if is_link and (not member.name.startswith(TREE) or leaves_tree):
             raise HostileArchiveError(
-                f"{self.path}: {member.name} is a link, where backups have none",
+                f"{self.path}: {printable(member.name)} is a link, where backups have none",
                 hint="look where the archive comes from",
             )
 
@@ -199,7 +210,7 @@ class Archive:
     @cached_property
     def _files(self) -> ArchivedFiles:
         source = self._whole if self.files_kind == DIRECTORY_TREE else lambda: self.open_member(FILES_MEMBER)
-        return ArchivedFiles(f"{self.path}: files", self.files_kind, source, self._limits)
+        return ArchivedFiles(f"{self.path}: files", self.files_kind, source, self.limits)
 
     def open_member(self, name: str) -> BinaryIO:
         """Return the bytes of a member as they are stored; valid while the archive is open.
@@ -228,7 +239,7 @@ class Archive:
         files = {name for name, member in self.members.items() if member.is_file} - {self._hash_file}
         hashed = (files - {name for name, _ in HASH_FILES}) | (files & digests.keys())
         for name in sorted(digests.keys() - hashed):
-            raise DamagedArchiveError(f"{self.path}: {name} is missing")
+            raise DamagedArchiveError(f"{self.path}: {printable(name)} is missing")
         for name in (name for name in self.members if name in hashed):
             self._check_member(name, digests, progress)
 
@@ -240,9 +251,9 @@ class Archive:
 
     def _check_member(self, name: str, digests: dict[str, str], progress: Progress | None) -> None:
         if name not in digests:
-            raise DamagedArchiveError(f"{self.path}: {name} has no line in the hash file")
+            raise DamagedArchiveError(f"{self.path}: {printable(name)} has no line in the hash file")
         if self.digest(name, self.hash_kind, progress) != digests[name]:
-            raise DamagedArchiveError(f"{self.path}: Checksum verification failed: {name}")
+            raise DamagedArchiveError(f"{self.path}: Checksum verification failed: {printable(name)}")
 
     def digest(self, name: str, algorithm: str, progress: Progress | None = None) -> str:
         """Return the hex digest of a member, by "sha256" or "md5"."""

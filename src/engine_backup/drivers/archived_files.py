@@ -11,6 +11,7 @@ from engine_backup.drivers import compression
 from engine_backup.drivers.tar_walk import TarWalk, check_relations
 from engine_backup.model.archive import DIRECTORY_TREE, EntryType, FileEntry, MemberInfo, ReadLimits
 from engine_backup.model.errors import DamagedArchiveError, HostileArchiveError, UnreadableArchiveError
+from engine_backup.model.printable import printable_name
 
 TREE = b"files/"
 
@@ -112,7 +113,7 @@ class ArchivedFiles:
 
     def _check_size(self, member: MemberInfo, limit: int) -> None:
         if member.size > limit:
-            shown = member.entry.path.decode("utf-8", "backslashreplace")
+            shown = printable_name(member.entry.path)
             raise HostileArchiveError(
                 f"{self._name}: {shown} has {member.size} bytes, more than a configuration file"
             )

@@ -306,10 +306,9 @@ class _DecompressedStream(io.RawIOBase):
         return data
 
     def _check_expansion(self) -> None:
-        limits = self._limits
-        if self._given > limits.expanded_bytes and self._given > self._taken * limits.expansion_ratio:
+        if self._limits.is_bomb(self._given, self._taken):
             raise HostileArchiveError(
-                f"{self._name} expands to more than {limits.expansion_ratio} times its size",
+                f"{self._name} expands to more than {self._limits.expansion_ratio} times its size",
                 hint="a real backup does not; if this one is yours, unpack it and pack it again",
             )
 

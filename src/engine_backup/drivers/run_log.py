@@ -15,7 +15,7 @@ DIRECTORY_MODE = 0o750
 OTHER_LOG = "run as root, or name another place: --log=FILE"
 
 # Names out of archives may hold codes that a terminal obeys when the log is shown.
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127) if chr(code) not in "\t\n"}
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
 class RunLog:
@@ -46,8 +46,9 @@ class RunLog:
         self.write(f"FATAL: {message}")
 
     def raw(self, text: str) -> None:
-        """Append a program's own output as it is, ending in a line end."""
+        """Append a program's own output, ending in a line end."""
         if text:
+            text = text.translate(_CONTROLS)
             self._append(text if text.endswith("\n") else f"{text}\n")
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from engine_backup.drivers.compression import Sink
 from engine_backup.drivers.tar_headers import BLOCK, Header, looks_like_header
 from engine_backup.model.archive import EntryType, FileEntry, MemberInfo, ReadLimits
 from engine_backup.model.errors import DamagedArchiveError, HostileArchiveError, UnreadableArchiveError
+from engine_backup.model.printable import printable_name
 
 CHUNK = 1 << 18
 _DECIMAL = re.compile(rb"(-?[0-9]{1,18})(\.[0-9]*)?")
@@ -188,6 +189,8 @@ class TarWalk:
             return header.size, ((0, self._position, header.size),) if header.size else ()
         part = tar_headers.parse_sparse_header(block, self._place())
         real_size, pieces, more = part.real_size, list(part.pieces), part.more
+        if real_size > self._limits.sparse_bytes:
+            raise self._hostile(header.name, f"declares {real_size} bytes, more than any file system holds")
         while more:
             more_map = self._exactly(BLOCK)
             self._headers += more_map
@@ -266,9 +269,8 @@ class TarWalk:
         return DamagedArchiveError(f"{self._name} {detail}")
 
     def _hostile(self, name: bytes, detail: str) -> HostileArchiveError:
-        shown = name.decode("utf-8", "backslashreplace")
         return HostileArchiveError(
-            f"{self._name}: {shown} {detail}",
+            f"{self._name}: {printable_name(name)} {detail}",
             hint="no backup holds such a member; look where the archive comes from",
         )
 
@@ -308,11 +310,13 @@ def _check_parents(path: bytes, found: dict[bytes, MemberInfo], name: str) -> No
     for count in range(1, len(parts)):
         above = found.get(b"/".join(parts[:count]))
         if above is not None and above.entry.type is not EntryType.DIRECTORY:
-            raise _refusal(name, path, f"lies below {above.name!r}, which is no directory")
+            raise _refusal(
+                name, path, f"lies below '{printable_name(above.entry.path)}', which is no directory"
+            )
 
 
 def _refusal(name: str, path: bytes, detail: str) -> HostileArchiveError:
-    shown = path.decode("utf-8", "backslashreplace")
     return HostileArchiveError(
-        f"{name}: {shown} {detail}", hint="no backup holds such a member; look where the archive comes from"
+        f"{name}: {printable_name(path)} {detail}",
+        hint="no backup holds such a member; look where the archive comes from",
     )

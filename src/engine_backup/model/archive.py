@@ -151,11 +151,17 @@ class ReadLimits:
 
     A compressed stream is refused when what comes out exceeds `expanded_bytes`
     and also `expansion_ratio` times what went in: real archives
-    expand 5 to 20 times, bombs a thousand times and more.
+    expand 5 to 20 times, bombs a thousand times and more. The same holds for holes in outer members,
+    which are read; archived files, which are not, may be any size up to `sparse_bytes`.
     """
 
     expanded_bytes: int = 8 << 30
     expansion_ratio: int = 200
     members: int = 1_000_000
     name_bytes: int = 1 << 16
+    sparse_bytes: int = 1 << 46
     sparse_segments: int = 1_000_000
+
+    def is_bomb(self, expanded: int, taken: int) -> bool:
+        """Whether so many bytes out of so many are more than an archive may ask for."""
+        return expanded > self.expanded_bytes and expanded > taken * self.expansion_ratio

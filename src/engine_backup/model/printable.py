@@ -11,6 +11,11 @@ def printable(text: str, longest: int = LONGEST) -> str:
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in cut)
 
 
+def printable_name(name: bytes) -> str:
+    """Return an archived name for messages; bytes that are no UTF-8 are escaped, too."""
+    return printable(name.decode("utf-8", "backslashreplace"))
+
+
 def _escaped(letter: str) -> str:
     number = ord(letter)
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"

@@ -23,6 +23,7 @@ from engine_backup.model.facts import (
 from engine_backup.model.journal import SERVER
 from engine_backup.model.paths import MADE_BY_COPYING, SAVED_PATHS, Condition
 from engine_backup.model.presets import CUSTOM
+from engine_backup.model.printable import printable_name
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.steps import (
     ForgetApache,
@@ -182,7 +183,7 @@ def _notes(facts: RestoreFacts, selection: Selection) -> tuple[str, ...]:
 
 
 def _shown(path: bytes) -> str:
-    return "/" + path.decode("utf-8", "backslashreplace")
+    return "/" + printable_name(path)
 
 
 def _warnings(facts: RestoreFacts, selection: Selection, components: tuple[Component, ...]) -> list[str]:

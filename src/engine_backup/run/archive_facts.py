@@ -18,7 +18,7 @@ from engine_backup.drivers import (
 from engine_backup.drivers.archive_reader import Archive
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.host import hosted_engine
-from engine_backup.drivers.plain_dump import Statement, split
+from engine_backup.drivers.plain_dump import Statement
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model import manifest
 from engine_backup.model.archive import DumpMember
@@ -31,7 +31,7 @@ from engine_backup.plan import load_rules
 from engine_backup.plan.grants import grantees, has_foreign_grants, is_privilege, privilege_statements
 from engine_backup.plan.load_rules import Contents
 from engine_backup.plan.space import recorded_sizes
-from engine_backup.run.reading import is_wanted, open_dump
+from engine_backup.run.reading import is_wanted, open_dump, statements
 
 ReadLogin = Callable[[Configuration, Component], Optional[Credentials]]
 APACHE_CONFIGURED = "OVESETUP_APACHE/configured"
@@ -102,8 +102,7 @@ def read_custom(archive: Archive, member: DumpMember, programs: Programs) -> tup
             contents = load_rules.parse_toc(
                 dumps.contents(programs, stream).decode("utf-8", "surrogateescape")
             )
-        granted = any(entry.description == "ACL" for entry in contents.entries)
-        return contents, _statements_with_grants(archive, member, programs) if granted else []
+        return contents, _schema_statements(archive, member, programs)
     except ProgramError as error:
         raise _unreadable(archive, member, error) from error
 
@@ -130,10 +129,10 @@ def _major(version: str) -> int:
     return int(digits) if digits.isdigit() and len(digits) < 4 else 0
 
 
-def _statements_with_grants(archive: Archive, member: DumpMember, programs: Programs) -> list[str]:
+def _schema_statements(archive: Archive, member: DumpMember, programs: Programs) -> list[str]:
     with open_dump(archive, member) as stream:
         text = io.BytesIO(dumps.schema(programs, stream))
-    items = split(text, f"{archive.path}: {member.member}")
+    items = statements(text, f"{archive.path}: {member.member}")
     return [item.text.decode("utf-8", "surrogateescape") for item in items if isinstance(item, Statement)]
 
 
@@ -145,7 +144,7 @@ def grant_statements(
         texts = (item.text for item in _plain_statements(archive, dump.member))
         return privilege_statements((text.decode("utf-8", "surrogateescape") for text in texts), owner)
     newest = postgres_programs.for_restore(0, programs[:1])
-    return privilege_statements(_statements_with_grants(archive, dump.member, newest), owner)
+    return privilege_statements(_schema_statements(archive, dump.member, newest), owner)
 
 
 def _privileges(archive: Archive, member: DumpMember) -> ClusterPrivileges | None:
@@ -178,6 +177,6 @@ def _plain(archive: Archive, member: DumpMember) -> DumpFacts:
 
 def _plain_statements(archive: Archive, member: DumpMember) -> Iterator[Statement]:
     with open_dump(archive, member) as stream:
-        for item in split(stream, f"{archive.path}: {member.member}"):
+        for item in statements(stream, f"{archive.path}: {member.member}"):
             if isinstance(item, Statement):
                 yield item

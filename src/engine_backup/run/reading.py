@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
 from engine_backup.drivers import archive_form, certificates, compression, config_files
 from engine_backup.drivers.archive_reader import Archive
+from engine_backup.drivers.plain_dump import Item, Statement, split
 from engine_backup.model import manifest
 from engine_backup.model.archive import DumpMember
+from engine_backup.model.errors import HostileArchiveError
+from engine_backup.model.printable import printable
+from engine_backup.plan.hostile_statements import meaning_of_forbidden
 from engine_backup.run.reporting import Reporter
 
 CHUNK = 1 << 18
@@ -47,10 +51,24 @@ def check_form(archive: Archive, reporter: Reporter) -> None:
         reporter.note(f"packed with {archive.compressor} after it was written: its form is not checked")
 
 
+def statements(stream: BinaryIO, name: str) -> Iterator[Item]:
+    """Yield the items of a plain dump; raises `HostileArchiveError` for one that no dump holds."""
+    for item in split(stream, name):
+        if isinstance(item, Statement):
+            meaning = meaning_of_forbidden(item.text.decode("utf-8", "surrogateescape"))
+            if meaning:
+                shown = printable(item.text[:60].decode("utf-8", "backslashreplace"))
+                raise HostileArchiveError(
+                    f"{name}: line {item.line_number}: a statement that no dump holds, it {meaning}: {shown}"
+                )
+        yield item
+
+
 def open_dump(archive: Archive, member: DumpMember) -> BinaryIO:
     """Return a dump as pg_dump or SQLite wrote it, its compressor taken off."""
     stored = archive.open_member(member.member)
-    return compression.open_reader(stored, member.compressor, f"{archive.path}: {member.member}")
+    name = f"{archive.path}: {member.member}"
+    return compression.open_reader(stored, member.compressor, name, archive.limits)
 
 
 def is_wanted(path: bytes) -> bool:

@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol
 
 from engine_backup.drivers import config_files, dumps, otopi_answers, postgres_programs, sqlite
 from engine_backup.drivers.archive_reader import Archive
-from engine_backup.drivers.plain_dump import CopyData, split
+from engine_backup.drivers.plain_dump import CopyData
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model import manifest
 from engine_backup.model.archive import FILES_MEMBER, DumpMember, MemberRecord
@@ -28,7 +28,7 @@ from engine_backup.model.requests import VerifyRequest
 from engine_backup.model.verify_levels import Level
 from engine_backup.plan import legacy_domain, load_rules
 from engine_backup.plan.manifest_agreement import Found, contradictions
-from engine_backup.run.reading import open_dump, watched
+from engine_backup.run.reading import open_dump, statements, watched
 from engine_backup.run.reporting import Reporter
 
 CHUNK = 1 << 20
@@ -145,6 +145,8 @@ def _check_custom(component: Component, member: DumpMember, run: _Verification) 
         # Also the dump of a database without anything has entries, such as its encoding.
         if not load_rules.parse_toc(listed).header.entries:
             raise DamagedArchiveError(f"{run.name(member)} has an empty table of contents")
+        with open_dump(run.archive, member) as stream:
+            _read_sql(io.BytesIO(dumps.schema(programs, stream)), run.name(member), has_options=False)
         if run.is_full:
             _decode(component, member, run)
     except ProgramError as error:
@@ -175,7 +177,7 @@ def _check_plain(component: Component, member: DumpMember, run: _Verification) -
 
 def _read_sql(stream: BinaryIO, name: str, has_options: bool) -> None:
     """Read a plain dump to its end; refuse an engine that used the old directory integration."""
-    for item in split(stream, name):
+    for item in statements(stream, name):
         if not isinstance(item, CopyData):
             continue
         statement = item.statement.decode("utf-8", "surrogateescape")
