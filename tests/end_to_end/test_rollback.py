@@ -17,12 +17,12 @@ import pytest
 from engine_backup.drivers import postgres_programs, server_files
 from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.drivers.scratch_server import ScratchServer
-from engine_backup.model.errors import ExitStatus
+from engine_backup.model.errors import EngineBackupError, ExitStatus
 from engine_backup.model.journal import SERVER
-from engine_backup.model.ways_back import PutServerFileBack
+from engine_backup.model.ways_back import PutServerFileBack, StartUnit
 from engine_backup.run.administrator_access import ACCESS_FILE
 from engine_backup.run.changing import new_head
-from engine_backup.run.journal import begin, take_up
+from engine_backup.run.journal import COMMITTED, begin, held, observe, take_up
 from engine_backup.sample import engine
 from engine_backup.sample.compare import fingerprint_databases
 from engine_backup.sample.engine import SampleEngine
@@ -277,3 +277,29 @@ def test_a_rollback_touches_nothing_that_was_not_changed_yet(machine: Machine):
     journal.close()
     machine.roll_back().check()
     assert state_of(machine) == before
+
+
+def test_a_rollback_that_is_stopped_says_that_it_has_not_ended(machine: Machine):
+    systemctl = machine.root / "usr/bin/systemctl"
+    systemctl.write_text(f"#!/bin/sh\ntouch {machine.directory}/reached\nexec sleep 60\n")
+    systemctl.chmod(0o755)
+    journal = begin(machine.root, new_head(machine.archive, ("grafana",), machine.temporary))
+    journal.add(StartUnit("grafana-server"))
+    journal.close()
+    process = real_process.start(machine.journal_words("rollback"))
+    while not (machine.directory / "reached").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    told = "stopped by SIGTERM: not everything has been taken back"
+    assert_failed(real_process.result(process), ExitStatus.INCOMPLETE_CHANGE, told, "engine-backup rollback")
+    systemctl.write_text("#!/bin/sh\n")
+    assert "Undoing: stopping grafana-server" in machine.roll_back().check().stdout
+
+
+def test_a_journal_that_another_process_has_gone_on_with_is_left_alone(machine: Machine):
+    begin(machine.root, new_head(machine.archive, ("grafana",), machine.temporary)).close()
+    (facts,) = observe(machine.root)
+    with closing(held(facts)) as quicker:
+        quicker.end(COMMITTED)
+    with pytest.raises(EngineBackupError, match="was unfinished, and is committed now"):
+        held(facts)

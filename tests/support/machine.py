@@ -98,10 +98,12 @@ class Machine:
 
     def roll_back(self, mode: str = "rollback", *more: str) -> Result:
         """Run `rollback`, `commit` or `journal` on this machine's root."""
+        return self.command(*self.journal_words(mode, *more))
+
+    def journal_words(self, mode: str, *more: str) -> list[str]:
+        """Return the command line of `rollback`, `commit` or `journal` on this machine's root."""
         self.runs += 1
-        return self.command(
-            mode, f"--root={self.root}", f"--log={self.log}", f"--tmpdir={self.temporary}", *more
-        )
+        return [mode, f"--root={self.root}", f"--log={self.log}", f"--tmpdir={self.temporary}", *more]
 
     def leftovers(self) -> list[str]:
         """Name what runs must not leave behind."""

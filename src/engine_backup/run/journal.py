@@ -72,6 +72,11 @@ class Journal:
         """What the run is about."""
         return self.content.head
 
+    @property
+    def state(self) -> JournalState:
+        """How the run that it speaks of ended."""
+        return _ENDS.get(self.content.ended, JournalState.ENDED)
+
     def begun(self, step: str) -> None:
         """Write down that a step begins."""
         self._write({"begun": step})
@@ -259,6 +264,18 @@ def take_up(directory: Path) -> Journal:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def held(facts: JournalFacts) -> Journal:
+    """Hold a journal that was found; raises like `take_up`, and when another process was quicker."""
+    journal = take_up(Path(facts.directory))
+    if journal.state is not facts.state:
+        journal.close()
+        raise EngineBackupError(
+            f"run {facts.head.run} was {facts.state.value}, and is {journal.state.value} now",
+            "look at it again: engine-backup journal",
+        )
+    return journal
 
 
 def clear(root: Path) -> None:

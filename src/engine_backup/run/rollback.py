@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,13 @@ from typing import Any
 from engine_backup.drivers import config_files, process, provisioning, services, survivors
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.local_cluster import LocalCluster
-from engine_backup.model.errors import EngineBackupError, ExitStatus, IncompleteChangeError, RefusedError
+from engine_backup.model.errors import (
+    EngineBackupError,
+    ExitStatus,
+    IncompleteChangeError,
+    InterruptedByUserError,
+    RefusedError,
+)
 from engine_backup.model.journal import JournalFacts, JournalState
 from engine_backup.model.preflight import PreflightFacts
 from engine_backup.model.requests import JournalRequest
@@ -46,7 +52,7 @@ def roll_back(request: JournalRequest, reporter: Reporter) -> ExitStatus:
 
 def _finish_undo(facts: JournalFacts, root: Path, reporter: Reporter) -> None:
     head = facts.head
-    with closing(journals.take_up(Path(facts.directory))) as journal:
+    with closing(journals.held(facts)) as journal, _told_when_stopped(root):
         reporter.say(f"Rolling back the restore of {', '.join(head.components)} that began at {head.started}")
         if facts.state is JournalState.KEPT:
             _make_quiet(facts, root, reporter)
@@ -56,6 +62,16 @@ def _finish_undo(facts: JournalFacts, root: Path, reporter: Reporter) -> None:
             _unwind(journal, root, reporter)
         journal.end(UNDONE)
         journal.remove()
+
+
+@contextmanager
+def _told_when_stopped(root: Path) -> Iterator[None]:
+    """A rollback that is stopped by a signal leaves an undo that is incomplete, and must say so."""
+    try:
+        yield
+    except InterruptedByUserError as error:
+        message = f"{error}: not everything has been taken back"
+        raise IncompleteChangeError(message, f"go on with {command('rollback', root)}") from error
 
 
 def _unwind(journal: Journal, root: Path, reporter: Reporter) -> None:
@@ -102,7 +118,7 @@ def commit(request: JournalRequest, reporter: Reporter) -> ExitStatus:
     journals.clear(root)
     chosen = to_commit(request.run, journals.observe(root))
     for facts in chosen:
-        with closing(journals.take_up(Path(facts.directory))) as journal:
+        with closing(journals.held(facts)) as journal:
             journal.end(COMMITTED)
             for way in journal.content.ways:
                 if isinstance(way, PutNamesBack):
