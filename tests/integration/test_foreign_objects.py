@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg2
 import pytest
 
-from engine_backup.drivers import postgres
+from engine_backup.drivers import postgres, provisioning
 from engine_backup.drivers.kept_files import KeptFiles
 from engine_backup.drivers.run_log import open_log
 from engine_backup.drivers.scratch_server import ScratchServer
@@ -152,3 +155,23 @@ def test_a_database_whose_name_cannot_be_put_back_is_dropped_later(server: Scrat
     with closing(server.connect("postgres")) as connection:
         found = postgres.rows(connection, "SELECT datname FROM pg_database WHERE datname LIKE 'renamed%'")
     assert found == [("renamed",)]
+
+
+def test_a_database_that_is_still_being_created_is_dropped(server: ScratchServer):
+    """Its client was killed; the server goes on with CREATE DATABASE until it has to answer."""
+    server.create_role("slow_owner", OURS)
+    creating, dropping, other = (server.connect("postgres") for _ in range(3))
+    for connection in (creating, dropping):
+        connection.autocommit = True
+    with closing(creating), closing(dropping), closing(other), other.cursor() as cursor:
+        cursor.execute("COMMENT ON DATABASE template0 IS 'locked'")
+        with ThreadPoolExecutor(1) as pool:
+            creation = pool.submit(provisioning.create_database, creating, "slow", "slow_owner")
+            waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'slow_owner'"
+            while not postgres.rows(dropping, waiting):
+                time.sleep(0.02)
+            provisioning.drop_database(dropping, "slow")
+            other.rollback()
+            with pytest.raises((EngineBackupError, psycopg2.Error)):
+                creation.result()
+        assert postgres.rows(dropping, "SELECT FROM pg_database WHERE datname = 'slow'") == []

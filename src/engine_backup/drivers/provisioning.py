@@ -28,6 +28,7 @@ LAST_LOCALE = "C"  # of any encoding
 LOCALE_PROVIDERS_SINCE = 150000
 FORCE_SINCE = 130000
 UUID_EXTENSION = "uuid-ossp"
+CREATION_SECONDS = 30.0
 RENAME_ATTEMPTS = 20
 RENAME_PAUSE_SECONDS = 0.1
 
@@ -35,6 +36,11 @@ _SESSIONS = (
     "SELECT a.pid, coalesce(a.usename::text, ''), coalesce(a.application_name, ''), a.datname"
     " FROM pg_catalog.pg_stat_activity a"
     " WHERE a.datname = ANY (%s) AND a.pid <> pg_catalog.pg_backend_pid() ORDER BY 1"
+)
+_END_CREATION = (
+    "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity"
+    " WHERE state = 'active' AND usename = current_user AND pid <> pg_catalog.pg_backend_pid()"
+    " AND pg_catalog.strpos(query, %s) = 1"
 )
 _PREPARED = "SELECT gid, database FROM pg_catalog.pg_prepared_xacts WHERE database = ANY (%s)"
 # What dumps of PostgreSQL 8.4 made themselves, and CREATE EXTENSION would stumble over.
@@ -82,10 +88,24 @@ def drop_database(administrator: Connection, name: str) -> None:
     """Drop a database if it is there, whoever is connected to it."""
     identifier = checked_name(name)
     force = " WITH (FORCE)" if administrator.server_version >= FORCE_SINCE else ""
+    with explained(f"drop database '{name}'"):
+        _end_creation(administrator, name)
     with explained(f"drop database '{name}'"), belonging_to(administrator, _owners(administrator, [name])):
         if not force:
             terminate_sessions(administrator, [name])
         execute(administrator, "DROP DATABASE IF EXISTS {}" + force, identifier)
+
+
+def _end_creation(administrator: Connection, name: str) -> None:
+    """End a CREATE DATABASE that goes on although its client was killed: it would succeed after the drop."""
+    beginning = checked_name(name).as_string(administrator)
+    deadline = time.monotonic() + CREATION_SECONDS
+    while rows(administrator, _END_CREATION, f"CREATE DATABASE {beginning} "):
+        if time.monotonic() > deadline:
+            raise EngineBackupError(
+                f"database '{name}' is still being created", "wait until that has ended, see pg_stat_activity"
+            )
+        time.sleep(RENAME_PAUSE_SECONDS)
 
 
 def owner_of(administrator: Connection, name: str) -> str:
