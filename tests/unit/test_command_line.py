@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,11 @@ def archive(tmp_path: Path) -> Path:
     return path
 
 
+NOON = datetime(2026, 8, 19, 12)
+
+
 def request_of(*words: str, environment: Environment | None = None):
-    nothing = Environment(variables={}, stdin=io.StringIO())
+    nothing = Environment(variables={}, stdin=io.StringIO(), now=lambda: NOON)
     return build_request(parse(words), environment or nothing)
 
 
