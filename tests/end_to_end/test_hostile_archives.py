@@ -336,6 +336,30 @@ def test_there_are_enough_cases() -> None:
     assert len(CASES) >= 100
 
 
+def files_bomb() -> bytes:
+    """Files of 12 GiB in 400 KB."""
+    header = hostile.member_bytes(Crafted(f"{ENGINE_DIRECTORY}x", size=12 << 30))
+    inner = PACK["zstd"](header) + PACK["zstd"](bytes(64 << 20)) * 190
+    return hostile.archive_bytes(hostile.sound_members(files=inner))
+
+
+def dump_bomb() -> bytes:
+    """A comment of 12 GiB."""
+    packed = PACK["zstd"](b"--") + PACK["zstd"](b"x" * (64 << 20)) * 190
+    return hostile.archive_bytes(hostile.sound_members(config=b"", **{"db/engine_backup.db": packed}))
+
+
+BOMBS = {
+    "files": Case(files_bomb, "files expands to more than 200 times its size"),
+    "dump": Case(dump_bomb, "db/engine_backup.db: line 1: a statement or comment of more than 64 MiB"),
+}
+
+
+@pytest.mark.parametrize("case", BOMBS.values(), ids=BOMBS)
+def test_a_bomb_is_refused_too(case: Case, machine: Machine) -> None:
+    test_is_refused_and_leaves_nothing(case, machine)
+
+
 NEUTRALISED = {
     "setuid": (
         Crafted(f"{ENGINE_DIRECTORY}x", b"x", mode=0o4755),

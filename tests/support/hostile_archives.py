@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 from dataclasses import dataclass, field
 
@@ -44,10 +45,16 @@ def tar_bytes(*members: Crafted, end: bytes = END) -> bytes:
 
 
 def hash_file(contents: dict[str, bytes]) -> bytes:
+    """Lines as coreutils writes them."""
     return b"".join(
-        hashlib.sha256(content).hexdigest().encode() + b"  " + name.encode() + b"\n"
+        _hash_line(hashlib.sha256(content).hexdigest().encode(), os.fsencode(name))
         for name, content in contents.items()
     )
+
+
+def _hash_line(digest: bytes, name: bytes) -> bytes:
+    escaped = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    return (b"\\" if escaped != name else b"") + digest + b"  " + escaped + b"\n"
 
 
 def sound_members(**contents: bytes) -> dict[str, bytes]:
@@ -161,14 +168,21 @@ def long_name(name: bytes, type_: bytes = tarfile.GNUTYPE_LONGNAME, size: int | 
 def sparse_member(name: str, real_size: int, pieces: tuple[tuple[int, int], ...], content: bytes) -> bytes:
     """A member with holes, in the old GNU format."""
     header = bytearray(member_bytes(Crafted(name, content, type=tarfile.GNUTYPE_SPARSE)))
-    for number, (offset, length) in enumerate(pieces):
-        place = 386 + 24 * number
-        header[place : place + 24] = _number(offset) + _number(length)
-    header[483:495] = _number(real_size)
+    for row, (offset, length) in enumerate(pieces):
+        place = 386 + 24 * row
+        header[place : place + 24] = number(offset) + number(length)
+    header[483:495] = number(real_size)
     return recomputed(bytes(header[:512])) + bytes(header[512:])
 
 
-def _number(value: int) -> bytes:
+def sparse_map(offsets: range, more: bool) -> bytes:
+    """One more block of a sparse map: a byte at each offset."""
+    pairs = b"".join(number(offset) + number(1) for offset in offsets)
+    return (pairs + bytes([more])).ljust(512, b"\0")
+
+
+def number(value: int) -> bytes:
+    """A number in base 256."""
     return b"\x80" + value.to_bytes(11, "big")
 
 

@@ -19,9 +19,10 @@ from engine_backup.model.archive import FILES_MEMBER, DumpMember, MemberRecord
 from engine_backup.model.components import COMPONENTS, FILES, AfterLoad, Component, Kind, in_scope
 from engine_backup.model.errors import (
     DamagedArchiveError,
-    EngineBackupError,
     IncompatibleArchiveError,
+    Problem,
     ProgramError,
+    RefusedError,
 )
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.requests import VerifyRequest
@@ -100,9 +101,8 @@ def _present(run: _Verification) -> list[Component]:
     present = set(run.archive.dumps) | ({FILES.name} if run.archive.files_kind else set())
     chosen = [c for c in COMPONENTS if c.name in present and in_scope(c, scopes)]
     if not chosen:
-        raise EngineBackupError(
-            f"nothing to verify: the archive has nothing of scope {', '.join(scopes)}", "leave --scope out"
-        )
+        message = f"nothing to verify: the archive has nothing of scope {', '.join(scopes)}"
+        raise RefusedError([Problem(message, "leave --scope out, or take another backup")])
     return chosen
 
 
