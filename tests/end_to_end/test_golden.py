@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from engine_backup.drivers import java_properties
+from engine_backup.drivers import java_properties, postgres_programs
 from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.components import BY_NAME, Kind
 from engine_backup.model.secret import Secret
@@ -38,23 +39,24 @@ def test_verifies_and_is_left_as_it_was(name: str, tmp_path: Path) -> None:
     assert machine.leftovers() == []
 
 
-@pytest.fixture(scope="module")
-def readers(postgres_server: ScratchServer) -> None:
-    for role in ("cfme_reader", "ovirt_engine_history_grafana"):
-        postgres_server.create_role(role, Secret("reader"))
+@pytest.fixture(scope="module", params=postgres_programs.with_server(), ids=lambda found: str(found.major))
+def server(request: pytest.FixtureRequest) -> Iterator[ScratchServer]:
+    """A server of each version that is installed: dumps of PostgreSQL 8.4 and later must load into all."""
+    with ScratchServer.start(programs=request.param) as found:
+        for role in ("cfme_reader", "ovirt_engine_history_grafana"):
+            found.create_role(role, Secret("reader"))
+        yield found
 
 
 @pytest.mark.parametrize("name", golden.NAMES)
-def test_restores_completely(
-    name: str, tmp_path: Path, postgres_server: ScratchServer, readers: None
-) -> None:
+def test_restores_completely(name: str, tmp_path: Path, server: ScratchServer) -> None:
     found = golden.facts(name)
     machine = Machine(tmp_path)
     machine.install()
     shutil.copy2(golden.archive(name), machine.archive)
     databases = [c for c in found["databases"] if BY_NAME[c].kind is Kind.POSTGRES]
     prefix = "g" + name.replace(".", "").replace("-", "_")
-    logins = {c: login(postgres_server, f"{prefix}_{c}", f"{prefix}_{c}") for c in databases}
+    logins = {c: login(server, f"{prefix}_{c}", f"{prefix}_{c}") for c in databases}
     exact = () if golden.corrected_as_today(found) else ("--keep-temporary-data",)
 
     machine.engine_backup(
