@@ -303,3 +303,55 @@ def test_a_journal_that_another_process_has_gone_on_with_is_left_alone(machine: 
         quicker.end(COMMITTED)
     with pytest.raises(EngineBackupError, match="was unfinished, and is committed now"):
         held(facts)
+
+
+def test_a_cluster_that_was_made_later_stays(machine: Machine, bindir: Path):
+    """The run was killed before initdb; somebody made the cluster by hand, weeks later."""
+    killed(machine, bindir)
+    (found,) = journal(machine)
+    path = Path(found["directory"]) / "journal"
+    lines = path.read_text().splitlines(keepends=True)
+    first = next(number for number, line in enumerate(lines) if "RemoveCluster" in line)
+    way = json.loads(lines[first])
+    way["way_back"]["begun"] -= 7 * 24 * 3600
+    path.write_text("".join([*lines[:first], json.dumps(way) + "\n"]))
+    cluster = LocalCluster(machine.root)
+    cluster.stop()
+    assert_failed(
+        machine.roll_back(), ExitStatus.INCOMPLETE_CHANGE, "was made later by somebody else, and stays"
+    )
+    assert cluster.observe().initialised
+    result = machine.roll_back("rollback", "--give-up").check()
+    assert "not taken back: the new cluster in" in result.stderr
+    assert cluster.observe().initialised
+    assert journal(machine) == []
+    (aside,) = (machine.root / "var/lib/ovirt-engine-backup").glob("given-up-*")
+    assert (aside / "journal").exists()
+    assert aside.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_can_never_be_taken_back_can_be_given_up(living: Machine, bindir: Path):
+    killed(living, bindir, *REPLACING)
+    query(living, "ALTER ROLE engine RENAME TO somebody")
+    result = living.roll_back()
+    assert_failed(
+        result, ExitStatus.INCOMPLETE_CHANGE, "password of role engine: cannot give role", "rollback"
+    )
+    told = living.roll_back("rollback", "--give-up").check().stderr
+    assert "not taken back: password of role engine" in told
+    assert journal(living) == []
+    names = [name for (name,) in query(living, "SELECT datname FROM pg_database")]
+    assert not [name for name in names if "_restoring_" in name]
+    query(living, "ALTER ROLE somebody RENAME TO engine")
+    living.engine_backup("restore", *REPLACING).check()
+
+
+def test_the_old_state_is_not_dropped_by_halves(living: Machine):
+    living.engine_backup("restore", *REPLACING, "--keep-undo").check()
+    cluster = LocalCluster(living.root)
+    cluster.stop()
+    assert living.roll_back("commit").status == 1
+    assert [found["state"] for found in journal(living)] == ["kept"]
+    cluster.start()
+    living.roll_back("commit").check()
+    assert journal(living) == []

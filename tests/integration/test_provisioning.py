@@ -307,7 +307,7 @@ def test_none_is_renamed_when_one_cannot_be(site, name):
 
 
 def test_who_holds_a_database_is_named(site, name, monkeypatch):
-    monkeypatch.setattr(provisioning, "RENAME_ATTEMPTS", 1)
+    monkeypatch.setattr(provisioning, "RENAME_SECONDS", 0.1)
     roles.create_role(site.administrator, name, PASSWORD)
     provisioning.create_database(site.administrator, name, name)
     with closing(site.server.connect(name, name, PASSWORD)) as holder:

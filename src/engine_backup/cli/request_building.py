@@ -63,7 +63,8 @@ def build_request(settings: Settings, environment: Environment) -> Request:
     _check_hosted_engine_options(settings, mode)
     surroundings = _surroundings(settings, mode, environment)
     if mode in JOURNAL_MODES:
-        return JournalRequest(surroundings, mode, settings.get(("", "run")))
+        give_up = settings.get(("", "give_up"), False)
+        return JournalRequest(surroundings, mode, settings.get(("", "run")), give_up)
     if mode == LIST:
         return ListRequest(surroundings, _places(settings, surroundings))
     file = _archive(settings, mode, surroundings, environment)

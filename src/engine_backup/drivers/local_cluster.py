@@ -6,10 +6,12 @@ under the root first; PostgreSQL's (`initdb`, `pg_ctl`) where there are none.
 
 from __future__ import annotations
 
+import math
 import os
 import pwd
 import re
 import shutil
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -102,16 +104,22 @@ class LocalCluster:
         else:
             self._initdb(options)
 
-    def remove(self, made: tuple[Path, ...]) -> None:
+    def remove(self, made: tuple[Path, ...], before: float = math.inf) -> None:
         """Undo `initialise`; `made` is what `missing_directories` said before, and goes too.
 
-        Raises `EngineBackupError` when its server runs, or when there is anything that no cluster has.
+        Raises `EngineBackupError` when its server runs, when there is anything that no cluster has, or when
+        the cluster was initialised after `before`, in seconds since 1970: then it is another one.
         """
         if self.observe().running:
             raise EngineBackupError(
                 f"the cluster in {self.data} is in use and stays", f"stop it: systemctl stop {self.service}"
             )
         paths = list(self.data.iterdir()) if self.data.is_dir() else []
+        if _initialised_at(self.data) > before:
+            raise EngineBackupError(
+                f"the cluster in {self.data} was made later by somebody else, and stays",
+                "move it away if it is not needed",
+            )
         strange = sorted(path.name for path in paths if not _OF_A_CLUSTER.fullmatch(path.name))
         if strange:
             raise EngineBackupError(
@@ -316,6 +324,17 @@ def _name_of(process: Path) -> str:
         return (process / "comm").read_text().strip()
     except OSError:
         return ""
+
+
+def _initialised_at(data: Path) -> int:
+    """Return when initdb made a cluster, in seconds since 1970; 0 when it was cut off before it could say so.
+
+    The file begins with the system identifier, whose upper half is that time (xlog.c, BootStrapXLOG).
+    """
+    try:
+        return int.from_bytes((data / "global/pg_control").read_bytes()[:8], sys.byteorder) >> 32
+    except OSError:
+        return 0
 
 
 def _number(text: str) -> int:

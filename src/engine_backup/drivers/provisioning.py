@@ -29,7 +29,7 @@ LOCALE_PROVIDERS_SINCE = 150000
 FORCE_SINCE = 130000
 UUID_EXTENSION = "uuid-ossp"
 CREATION_SECONDS = 30.0
-RENAME_ATTEMPTS = 20
+RENAME_SECONDS = 20.0
 RENAME_PAUSE_SECONDS = 0.1
 
 _SESSIONS = (
@@ -137,7 +137,8 @@ def rename_databases(administrator: Connection, pairs: Sequence[tuple[str, str]]
     names = [old for old, _ in pairs]
     action = "rename " + ", ".join(f"database '{old}' to '{new}'" for old, new in pairs)
     with explained(action), belonging_to(administrator, _owners(administrator, names)):
-        for _ in range(RENAME_ATTEMPTS):
+        deadline = time.monotonic() + RENAME_SECONDS
+        while time.monotonic() < deadline:
             terminate_sessions(administrator, names)
             if _renamed(administrator, identifiers):
                 return
@@ -187,6 +188,12 @@ def _owners(administrator: Connection, names: Sequence[str]) -> list[str]:
         " FROM pg_catalog.pg_database WHERE datname = ANY (%s)"
     )
     return [owner for (owner,) in rows(administrator, query, list(names))]
+
+
+def missing_extensions(administrator: Connection, names: Iterable[str]) -> tuple[str, ...]:
+    """Return which of these extensions are not in the database of the connection."""
+    there = {name for (name,) in rows(administrator, "SELECT extname FROM pg_catalog.pg_extension")}
+    return tuple(name for name in names if name not in there)
 
 
 def create_extensions(administrator: Connection, names: Iterable[str]) -> None:

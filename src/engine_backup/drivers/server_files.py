@@ -71,12 +71,23 @@ def rewrite(path: Path, text: str) -> None:
     For what is there for a moment only. Raises `EngineBackupError`.
     """
     place = real_file(path)
-    passing = place.with_name(f".{place.name}.{secrets.token_hex(8)}.new")
+    passing = place.with_name(f".{place.name}.engine-backup.new")
     try:
+        # What a killed run has left under this name.
+        passing.unlink(missing_ok=True)
         _write(passing, _encoded(text), place, keep_times=True)
         _move_in(passing, place)
     except OSError as error:
         raise EngineBackupError(f"cannot rewrite {place}: {error.strerror}") from error
+
+
+def remove_passing(path: Path) -> None:
+    """Remove what a `rewrite` that was killed has left; raises `EngineBackupError`."""
+    place = real_file(path)
+    try:
+        place.with_name(f".{place.name}.engine-backup.new").unlink(missing_ok=True)
+    except OSError as error:
+        raise EngineBackupError(f"cannot clear up beside {place}: {error.strerror}") from error
 
 
 def restore(replaced: ReplacedFile) -> None:

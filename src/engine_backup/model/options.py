@@ -214,6 +214,8 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            form=Form.FLAG, constant="classic", modes=(BACKUP,)),
     Option("--no-overwrite", "no_overwrite", "refuse to replace an existing archive", PACKING,
            form=Form.FLAG, modes=(BACKUP, EXPORT)),
+    Option("--give-up", "give_up", "leave what a rollback cannot take back, and set the journal aside",
+           GENERAL, form=Form.FLAG, modes=(ROLLBACK,)),
     Option("--restore-permissions", "permissions", "restore grants to other roles (custom dumps)", RESTORING,
            form=Form.FLAG, modes=(RESTORE,)),
     Option("--no-restore-permissions", "permissions", "leave grants to other roles out", RESTORING,

@@ -117,11 +117,15 @@ class ListRequest:
 
 @dataclass(frozen=True)
 class JournalRequest:
-    """`rollback`, `commit` and `journal`. `run` names a run; None is the one that is meant anyway."""
+    """`rollback`, `commit` and `journal`. `run` names a run; None is the one that is meant anyway.
+
+    `give_up`: what cannot be taken back is left, and the journal set aside.
+    """
 
     surroundings: Surroundings
     mode: str
     run: str | None = None
+    give_up: bool = False
 
 
 @dataclass(frozen=True)

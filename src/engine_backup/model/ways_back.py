@@ -55,10 +55,14 @@ class StartUnit:
 
 @dataclass(frozen=True)
 class RemoveCluster:
-    """A cluster was initialised in `data`; `made` are the directories that were not there before."""
+    """A cluster was initialised in `data`, soon after `begun`, in seconds since 1970.
+
+    `made` are the directories that were not there before.
+    """
 
     data: Path
     made: tuple[Path, ...]
+    begun: int
 
     def __str__(self) -> str:
         return f"the new cluster in {self.data}"
@@ -166,6 +170,18 @@ class DropExtensions:
 
 
 @dataclass(frozen=True)
+class DropAddedExtensions:
+    """Extensions were created, as administrator, in a database that was there."""
+
+    access: ServerAccess
+    database: str
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"extensions in database {self.database}"
+
+
+@dataclass(frozen=True)
 class EmptyDatabase:
     """A dump was loaded into a database that was empty."""
 
@@ -208,6 +224,7 @@ WayBack = Union[
     GiveDatabaseBack,
     PutNamesBack,
     DropExtensions,
+    DropAddedExtensions,
     EmptyDatabase,
     RemovePasswordNotes,
     PutFilesBack,

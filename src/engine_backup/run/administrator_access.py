@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from engine_backup.drivers import administrator, server_files
 from engine_backup.drivers.local_cluster import LocalCluster
@@ -23,6 +22,7 @@ def withdraw(cluster: LocalCluster) -> None:
     path = facts.data / ACCESS_FILE
     text = server_files.read(path)
     former = without_administrator_access(text, facts.owner)
+    server_files.remove_passing(path)
     if former != text:
         server_files.rewrite(path, former)
         if facts.running:
@@ -41,7 +41,7 @@ def let_in(cluster: LocalCluster) -> Iterator[None]:
     try:
         yield
     finally:
-        if (place := cluster.data / ACCESS_FILE).exists() and _has_lines(place, facts.owner):
+        if (cluster.data / ACCESS_FILE).exists():
             withdraw(cluster)
 
 
@@ -49,8 +49,3 @@ def _wait(cluster: LocalCluster) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while administrator.asked(cluster.observe()).refused and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-
-
-def _has_lines(path: Path, owner: str) -> bool:
-    text = server_files.read(path)
-    return without_administrator_access(text, owner) != text

@@ -17,12 +17,13 @@ from pathlib import Path
 from engine_backup.drivers import process, survivors
 from engine_backup.drivers.file_placing import TEMPORARY_PREFIX
 from engine_backup.drivers.kept_files import KeptFiles
+from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.model.errors import EngineBackupError, IncompleteChangeError
 from engine_backup.model.journal import JournalHead
 from engine_backup.model.requests import Surroundings
-from engine_backup.plan.unfinished import command
+from engine_backup.plan.unfinished import command, needs_administrator
+from engine_backup.run import administrator_access, stopping
 from engine_backup.run import journal as journals
-from engine_backup.run import stopping
 from engine_backup.run.journal import COMPLETE, KEPT, KEPT_UNDO, UNDONE, Journal
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.taking_back import Place
@@ -107,7 +108,11 @@ def changing(
 
     try:
         with process.announced(journal.child, head.run), stopping.leaving(last_words):
-            change = opened(journal, root, reporter, unstoppable)
+            try:
+                change = opened(journal, root, reporter, unstoppable)
+            except BaseException:
+                journal.remove()
+                raise
             try:
                 yield change
                 os.sync()
@@ -126,12 +131,21 @@ def changing(
 
 def unwind(change: Change, error: BaseException | None, root: Path) -> None:
     """Take everything back; raises `IncompleteChangeError` that names what could not be."""
-    failures = change.undo.unwind()
+    failures = taken_back(change, root)
     if failures:
         raise IncompleteChangeError(
             f"{_reason(error)}undoing was incomplete: {'; '.join(failures)}",
             f"put right what is in the way, then finish it: {command('rollback', root)}",
         ) from error
+
+
+def taken_back(change: Change, root: Path) -> list[str]:
+    """Take everything back, and return a line for each part that could not be."""
+    content = change.journal.content
+    with ExitStack() as stack:
+        if needs_administrator(content.ways, frozenset(content.taken_back)):
+            stack.enter_context(administrator_access.let_in(LocalCluster(root)))
+        return change.undo.unwind()
 
 
 def _reason(error: BaseException | None) -> str:

@@ -24,6 +24,7 @@ import os
 import shutil
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -41,6 +42,7 @@ from engine_backup.run.journal_lines import from_plain, to_plain
 
 FILE, KEPT, RESERVE = "journal", "kept", "reserve"
 RESERVE_BYTES = 1 << 18
+LOOK_SECONDS = 1.0
 VERSION = 1
 COMPLETE, KEPT_UNDO, COMMITTED, UNDONE = "complete", "kept", "committed", "undone"
 _ENDS = {KEPT_UNDO: JournalState.KEPT, COMMITTED: JournalState.COMMITTED, "": JournalState.UNFINISHED}
@@ -123,6 +125,12 @@ class Journal:
     def close(self) -> None:
         """Let go of it; others may take it up."""
         os.close(self._descriptor)
+
+    def set_aside(self, place: Path) -> None:
+        """Move the run's directory to `place`, where nothing obeys it any more."""
+        with _locked(self.directory.parent):
+            self.directory.rename(place)
+            sync_directory(self.directory.parent)
 
     def remove(self) -> None:
         """Remove the run's directory with all that it holds, and the directories above that it made."""
@@ -250,7 +258,7 @@ def take_up(directory: Path) -> Journal:
     except OSError as error:
         raise EngineBackupError(f"cannot open the journal in {directory}: {error.strerror}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _hold(descriptor)
         data = (directory / FILE).read_bytes()
         content = _read(data, directory)
         # What is written next must not be added to a line that was cut off.
@@ -264,6 +272,20 @@ def take_up(directory: Path) -> Journal:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _hold(descriptor: int) -> None:
+    """Lock a journal; whoever only looks at it holds it for a moment. Raises `BlockingIOError`."""
+    deadline = time.monotonic() + LOOK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(LOOK_SECONDS / 20)
+        else:
+            return
 
 
 def held(facts: JournalFacts) -> Journal:
@@ -288,7 +310,7 @@ def clear(root: Path) -> None:
                 shutil.rmtree(directory)
     for facts in observe(root):
         if facts.state is JournalState.ENDED:
-            with closing(take_up(Path(facts.directory))) as ended:
+            with suppress(EngineBackupError), closing(held(facts)) as ended:  # others clear up, too
                 ended.remove()
 
 

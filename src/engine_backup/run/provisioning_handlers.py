@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -37,6 +38,7 @@ from engine_backup.model.provisioning_steps import (
 from engine_backup.model.secret import Secret
 from engine_backup.model.ways_back import (
     DisableServer,
+    DropAddedExtensions,
     DropDatabase,
     DropRole,
     GiveDatabaseBack,
@@ -72,7 +74,7 @@ def initialise_server(step: InitialiseServer, run: RestoreRun) -> None:
     """Initialise this machine's cluster; taken back by removing what it made."""
     run.reporter.say("Initializing PostgreSQL")
     cluster = _cluster(run)
-    run.undo.add(RemoveCluster(cluster.data, cluster.missing_directories()))
+    run.undo.add(RemoveCluster(cluster.data, cluster.missing_directories(), int(time.time())))
     cluster.initialise()
 
 
@@ -182,7 +184,10 @@ def provision_database(step: ProvisionDatabase, run: RestoreRun) -> None:
             with _making(DropDatabase(server.access, step.name), run):
                 provisioning.create_database(administrator, step.name, step.owner)
     with closing(server.connect(step.name)) as administrator:
-        provisioning.create_extensions(administrator, step.extensions)
+        missing = provisioning.missing_extensions(administrator, step.extensions)
+        if step.exists and missing:
+            run.undo.add(DropAddedExtensions(server.access, step.name, missing))
+        provisioning.create_extensions(administrator, missing)
 
 
 def create_extra_roles(step: CreateExtraRoles, run: RestoreRun) -> None:

@@ -9,9 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name
+
 from engine_backup.drivers import config_files, process, provisioning, services, survivors
 from engine_backup.drivers.config_files import Configuration
-from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.model.errors import (
     EngineBackupError,
     ExitStatus,
@@ -20,14 +21,15 @@ from engine_backup.model.errors import (
     RefusedError,
 )
 from engine_backup.model.journal import JournalFacts, JournalState
+from engine_backup.model.places import STAGING_DIRECTORY
 from engine_backup.model.preflight import PreflightFacts
 from engine_backup.model.requests import JournalRequest
 from engine_backup.model.ways_back import PutNamesBack
 from engine_backup.plan import preflight
-from engine_backup.plan.unfinished import command, needs_administrator, to_commit, to_roll_back
+from engine_backup.plan.unfinished import command, to_commit, to_roll_back
 from engine_backup.run import administrator_access, stopping
 from engine_backup.run import journal as journals
-from engine_backup.run.changing import opened, unwind
+from engine_backup.run.changing import opened, taken_back, unwind
 from engine_backup.run.journal import COMMITTED, UNDONE, Journal
 from engine_backup.run.preflight_facts import service_facts
 from engine_backup.run.reporting import Console, Reporter
@@ -45,13 +47,13 @@ def roll_back(request: JournalRequest, reporter: Reporter) -> ExitStatus:
     sweep(request.surroundings.tmpdir)
     chosen = to_roll_back(request.run, journals.observe(root))
     for facts in chosen:
-        _finish_undo(facts, root, reporter)
+        _finish_undo(facts, request, reporter)
     reporter.say("Done." if chosen else "Nothing to roll back.")
     return ExitStatus.SUCCESS
 
 
-def _finish_undo(facts: JournalFacts, root: Path, reporter: Reporter) -> None:
-    head = facts.head
+def _finish_undo(facts: JournalFacts, request: JournalRequest, reporter: Reporter) -> None:
+    head, root, give_up = facts.head, request.surroundings.root, request.give_up
     with closing(journals.held(facts)) as journal, _told_when_stopped(root):
         reporter.say(f"Rolling back the restore of {', '.join(head.components)} that began at {head.started}")
         if facts.state is JournalState.KEPT:
@@ -59,9 +61,26 @@ def _finish_undo(facts: JournalFacts, root: Path, reporter: Reporter) -> None:
         _end_survivors(journal, reporter)
         sweep(Path(head.tmpdir))
         with process.announced(journal.child, head.run), stopping.leaving(_last_words(root, reporter)):
-            _unwind(journal, root, reporter)
+            change = opened(journal, root, reporter, ExitStack())
+            if give_up:
+                left = taken_back(change, root)
+            else:
+                unwind(change, None, root)
+                left = []
+        _close(journal, left, root, reporter)
+
+
+def _close(journal: Journal, left: list[str], root: Path, reporter: Reporter) -> None:
+    """Remove a journal, or set it aside with what could not be put back."""
+    if not left:
         journal.end(UNDONE)
         journal.remove()
+        return
+    for line in left:
+        reporter.warn(f"not taken back: {line}")
+    place = root / STAGING_DIRECTORY.parent / f"given-up-{journal.head.run}"
+    journal.set_aside(place)
+    reporter.warn(f"given up; the journal and files that were not put back are in {place}")
 
 
 @contextmanager
@@ -72,14 +91,6 @@ def _told_when_stopped(root: Path) -> Iterator[None]:
     except InterruptedByUserError as error:
         message = f"{error}: not everything has been taken back"
         raise IncompleteChangeError(message, f"go on with {command('rollback', root)}") from error
-
-
-def _unwind(journal: Journal, root: Path, reporter: Reporter) -> None:
-    with ExitStack() as stack:
-        content = journal.content
-        if needs_administrator(content.ways, frozenset(content.taken_back)):
-            stack.enter_context(administrator_access.let_in(LocalCluster(root)))
-        unwind(opened(journal, root, reporter, stack), None, root)
 
 
 def _last_words(root: Path, reporter: Reporter) -> stopping.LastWords:
@@ -118,26 +129,26 @@ def commit(request: JournalRequest, reporter: Reporter) -> ExitStatus:
     journals.clear(root)
     chosen = to_commit(request.run, journals.observe(root))
     for facts in chosen:
-        with closing(journals.held(facts)) as journal:
+        with closing(journals.held(facts)) as journal, ExitStack() as servers:
+            renamed = [way for way in journal.content.ways if isinstance(way, PutNamesBack)]
+            # From the moment on that dropping begins, nothing comes back: see that it can be done.
+            administrators = [_administrator(way, root, servers) for way in renamed]
             journal.end(COMMITTED)
-            for way in journal.content.ways:
-                if isinstance(way, PutNamesBack):
-                    _drop_set_aside(way, root, reporter)
+            for way, administrator in zip(renamed, administrators):
+                for name in way.set_aside:
+                    reporter.say(f"Dropping database {name}")
+                    provisioning.drop_database(administrator, name)
             journal.remove()
         reporter.say(f"The old state of {', '.join(facts.head.components)} is dropped.")
     reporter.say("Done." if chosen else "Nothing to commit.")
     return ExitStatus.SUCCESS
 
 
-def _drop_set_aside(way: PutNamesBack, root: Path, reporter: Reporter) -> None:
+def _administrator(way: PutNamesBack, root: Path, stack: ExitStack) -> Connection:
     server = Server.reached_by(way.access, root)
-    with ExitStack() as stack:
-        if server.cluster is not None:
-            stack.enter_context(administrator_access.let_in(server.cluster))
-        administrator = stack.enter_context(closing(server.connect()))
-        for name in way.set_aside:
-            reporter.say(f"Dropping database {name}")
-            provisioning.drop_database(administrator, name)
+    if server.cluster is not None:
+        stack.enter_context(administrator_access.let_in(server.cluster))
+    return stack.enter_context(closing(server.connect()))
 
 
 def show_journals(request: JournalRequest, console: Console) -> ExitStatus:

@@ -18,11 +18,13 @@ from engine_backup.drivers import (
     server_files,
     services,
 )
+from engine_backup.drivers.durable import sync_directory
 from engine_backup.drivers.kept_files import KeptFiles
 from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.ways_back import (
     DisableServer,
+    DropAddedExtensions,
     DropDatabase,
     DropExtensions,
     DropRole,
@@ -40,6 +42,9 @@ from engine_backup.model.ways_back import (
     WayBack,
 )
 from engine_backup.run.servers import Server
+
+# Programs may take their time before initdb begins.
+INITDB_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ def _start_unit(way: StartUnit, place: Place) -> None:
 
 
 def _remove_cluster(way: RemoveCluster, place: Place) -> None:
-    LocalCluster(place.root, way.data).remove(way.made)
+    LocalCluster(place.root, way.data).remove(way.made, way.begun + INITDB_SECONDS)
+    _sync(way.data.parent)
 
 
 def _disable_server(_way: DisableServer, place: Place) -> None:
@@ -118,17 +124,28 @@ def _drop_extensions(way: DropExtensions, _place: Place) -> None:
         postgres.drop_extensions(connection, way.names)
 
 
+def _drop_added_extensions(way: DropAddedExtensions, place: Place) -> None:
+    with closing(Server.reached_by(way.access, place.root).connect(way.database)) as administrator:
+        postgres.drop_extensions(administrator, way.names)
+
+
 def _empty_database(way: EmptyDatabase, _place: Place) -> None:
     emptying.empty(way.credentials)
 
 
 def _remove_password_notes(way: RemovePasswordNotes, _place: Place) -> None:
     way.path.unlink(missing_ok=True)
+    _sync(way.path.parent)
 
 
 def _put_files_back(_way: PutFilesBack, place: Place) -> None:
     for name in place.kept.restore():
         place.warn(f"/{os.fsdecode(name)} stays: others have put something there")
+
+
+def _sync(directory: Path) -> None:
+    if directory.is_dir():
+        sync_directory(directory)
 
 
 def _as_administrator(
@@ -150,6 +167,7 @@ _HANDLERS: dict[type, Callable[[Any, Place], None]] = {
     GiveDatabaseBack: _give_database_back,
     PutNamesBack: _put_names_back,
     DropExtensions: _drop_extensions,
+    DropAddedExtensions: _drop_added_extensions,
     EmptyDatabase: _empty_database,
     RemovePasswordNotes: _remove_password_notes,
     PutFilesBack: _put_files_back,

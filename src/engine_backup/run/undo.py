@@ -34,12 +34,12 @@ class Undo:
             return []
         self._journal.release()
         failures = self._go(numbers)
-        if failures:
-            # What was in the way may be gone: with its former configuration a server was restarted.
-            failures = self._go(list(failures))
-        if not failures:
+        # What was in the way may be gone: with its former configuration a server was restarted.
+        left = self._go(list(failures))
+        if not left:
             self._reporter.say("All that was changed has been undone.")
-        return [f"{content.ways[number]}: {error}" for number, error in failures.items()]
+        # The first pass knows better why: the second may meet what the first has put back.
+        return [f"{content.ways[number]}: {failures[number]}" for number in left]
 
     def _go(self, numbers: list[int]) -> dict[int, Exception]:
         """Go these ways back, and return those that failed."""
