@@ -20,7 +20,7 @@ LEFT_OUT = {
     "var/lib/ovirt-engine/engine.up",
 }
 # Also left out on another operating system than the archive's (reference 9.5).
-APACHE = {"etc/httpd/conf.d/ssl.conf", "etc/httpd/conf.d/ovirt-engine-root-redirect.conf"}
+APACHE = "etc/httpd/conf.d/"
 # Left out with Reports.
 REPORTS = (
     *("etc/ovirt-engine-reports", "var/lib/ovirt-engine-reports"),
@@ -55,7 +55,8 @@ def left_out(found: dict[str, Any]) -> set[str]:
     """Return the archived paths that must not be there after a restore of everything."""
     reports = {entry["path"] for entry in found["files"] if entry["path"].startswith(REPORTS)}
     reports = set() if "reports" in found["databases"] else reports
-    return LEFT_OUT | reports | (APACHE if asks_about_apache(found) else set())
+    apache = {entry["path"] for entry in found["files"] if entry["path"].startswith(APACHE)}
+    return LEFT_OUT | reports | (apache if asks_about_apache(found) else set())
 
 
 def corrected_as_today(found: dict[str, Any]) -> bool:

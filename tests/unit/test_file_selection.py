@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from engine_backup.model.archive import EntryType, FileEntry
 from engine_backup.model.paths import SAVED_PATHS, Condition
 from engine_backup.plan.file_selection import Selection, select
@@ -41,9 +43,33 @@ def test_packaged_files_stay_away_with_their_reason() -> None:
     assert "engine-setup" in selection.excluded[0].note
 
 
-def test_apache_files_stay_away_only_when_the_operating_system_changed() -> None:
-    assert restored(chosen("etc/httpd/conf.d/ssl.conf")) == ["etc/httpd/conf.d/ssl.conf"]
-    assert restored(chosen("etc/httpd/conf.d/ssl.conf", holding=Condition.OS_CHANGED)) == []
+APACHE = [
+    f"etc/httpd/conf.d/{name}.conf"
+    for name in (
+        *("ovirt-engine-root-redirect", "ssl", "z-ovirt-engine-proxy", "ovirt-sso", "internalsso-openidc"),
+        *("ovirt-engine-grafana-proxy", "z-ovirt-engine-keycloak-proxy"),
+    )
+]
+
+
+@pytest.mark.parametrize("path", APACHE)
+def test_apache_files_stay_away_only_when_the_operating_system_changed(path: str) -> None:
+    assert restored(chosen(path)) == [path]
+    selection = chosen(path, holding=Condition.OS_CHANGED)
+    assert restored(selection) == []
+    assert [note.path.decode() for note in selection.excluded] == [path]
+
+
+def test_every_saved_file_of_apache_is_left_out_or_is_the_same_on_every_system() -> None:
+    saved = {row.path.lstrip("/") for row in SAVED_PATHS if row.path.startswith("/etc/httpd/")}
+    kept = restored(chosen(*sorted(saved), holding=Condition.OS_CHANGED))
+    assert kept == ["etc/httpd/http.keytab"]
+    assert saved >= {*APACHE, "etc/httpd/http.keytab", "etc/httpd/conf.d/z-ovirt-engine-reports-proxy.conf"}
+
+
+def test_a_permission_brings_a_file_of_apache_to_another_system() -> None:
+    allowed = chosen(*APACHE, allow=("/etc/httpd/conf.d/ovirt-sso.conf",), holding=Condition.OS_CHANGED)
+    assert restored(allowed) == ["etc/httpd/conf.d/ovirt-sso.conf"]
 
 
 def test_unknown_paths_are_listed_by_their_top_with_the_option_to_type() -> None:

@@ -128,6 +128,12 @@ SAVED_PATHS: tuple[SavedPath, ...] = (
 )
 
 
+APACHE_CONFIGURATION = "/etc/httpd/conf.d/"
+
+# Of what is saved from there, the one that nobody but an administrator writes.
+OWN_APACHE_CONFIGURATION = b"etc/httpd/conf.d/ovirt-sso.conf"
+
+
 def _left_out(reason: str, *paths: str, condition: Condition = Condition.ALWAYS) -> tuple[LeftOutPath, ...]:
     return tuple(LeftOutPath(SavedPath(path, "", is_glob="*" in path), reason, condition) for path in paths)
 
@@ -188,8 +194,8 @@ LEFT_OUT_OF_RESTORE: tuple[LeftOutPath, ...] = (
     ),
     *_left_out(
         "another operating system: engine-setup will ask about Apache",
-        "/etc/httpd/conf.d/ssl.conf",
-        "/etc/httpd/conf.d/ovirt-engine-root-redirect.conf",
+        # Stock leaves out two of them (quirk 34). The keytab is the same on every system.
+        *(row.path for row in SAVED_PATHS if row.path.startswith(APACHE_CONFIGURATION)),
         condition=Condition.OS_CHANGED,
     ),
 )

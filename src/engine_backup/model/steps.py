@@ -120,10 +120,11 @@ class StageFiles:
 class ForgetApache:
     """Take the answer that says Apache is configured out of the unpacked answers (reference 9.5).
 
-    The files of Apache were left out, since the operating system is another one.
+    `left_out` are the files of Apache, which were left out, since the operating system is another one.
     """
 
     entries: tuple[FileEntry, ...]
+    left_out: tuple[bytes, ...]
     archived_system: str
     system: str
 

@@ -7,7 +7,6 @@ can fail comes before what others see.
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
 from engine_backup.model.archive import FileEntry, Generation
@@ -26,7 +25,6 @@ from engine_backup.model.presets import CUSTOM
 from engine_backup.model.printable import printable_name
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.steps import (
-    ForgetApache,
     PlaceFiles,
     PlaceSqlite,
     Plan,
@@ -35,14 +33,13 @@ from engine_backup.model.steps import (
     StageFiles,
     StopServices,
 )
-from engine_backup.plan import clashes, database_checks, preflight, unfinished
+from engine_backup.plan import apache, clashes, database_checks, preflight, unfinished
 from engine_backup.plan.compatibility import accepts
 from engine_backup.plan.file_selection import Selection, select
 from engine_backup.plan.load_steps import load_steps, with_permissions
 from engine_backup.plan.provisioning import Provisioning, plan_provisioning
 
 TREES = (Generation.A.value, Generation.B.value)
-ANSWERS = re.compile(rb"etc/ovirt-engine-setup\.conf\.d/[^/]+\.conf")
 PERMISSIONS_QUESTION = Problem(
     "Please pass one of --restore-permissions or --no-restore-permissions"
     " when restoring a backup with a custom dump format",
@@ -69,9 +66,7 @@ def _is_wanted(component: Component, request: RestoreRequest) -> bool:
 def choose_files(request: RestoreRequest, archive: ArchiveFacts, os_version: str) -> Selection:
     """Decide about every archived path; nothing is chosen when files are out of scope."""
     wanted = FILES in restored_components(request, archive)
-    conditions = (
-        [Condition.OS_CHANGED] if archive.apache_configured and archive.os_version != os_version else []
-    )
+    conditions = [Condition.OS_CHANGED] if apache.is_left_out(archive, os_version) else []
     conditions += [] if REPORTS in restored_components(request, archive) else [Condition.NO_REPORTS]
     apart = [c for c in COMPONENTS if c.kind is Kind.SQLITE and c.name in archive.dumps]
     made_by_copying = MADE_BY_COPYING if archive.generation in TREES else frozenset()
@@ -119,7 +114,7 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             *made.before,
             *load_steps(request, facts, made),
             *made.after,
-            *_apache(facts, selection),
+            *apache.forgetting(facts, selection),
             *((PlaceFiles(selection.restore),) if selection.restore else ()),
             *(PlaceSqlite(c) for c in components if c.kind is Kind.SQLITE),
             *(
@@ -147,15 +142,6 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
 def _concerned(components: tuple[Component, ...], made: Provisioning) -> tuple[str, ...]:
     """Name what is changed: restores of other things may go on at the same time."""
     return (*(component.name for component in components), *((SERVER,) if made.names else ()))
-
-
-def _apache(facts: RestoreFacts, selection: Selection) -> tuple[ForgetApache, ...]:
-    """Where Apache's files are left out, engine-setup has to ask about them (reference 9.5)."""
-    archive, system = facts.archive, facts.host.os_version
-    entries = tuple(entry for entry in selection.restore if ANSWERS.fullmatch(entry.path))
-    if not (archive.apache_configured and archive.os_version != system and entries):
-        return ()
-    return (ForgetApache(entries, archive.os_version, system),)
 
 
 def _stopping(facts: RestoreFacts) -> tuple[StopServices, ...]:

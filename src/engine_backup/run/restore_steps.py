@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,8 @@ from engine_backup.drivers import (
     sqlite,
 )
 from engine_backup.model.archive import EntryType, FileEntry
+from engine_backup.model.paths import OWN_APACHE_CONFIGURATION
+from engine_backup.model.printable import printable
 from engine_backup.model.steps import (
     ApplyFixes,
     CreateExtensions,
@@ -40,7 +43,12 @@ if TYPE_CHECKING:
     from engine_backup.run.restore import RestoreRun
 
 STAGED_FILES = "files"
-APACHE_CONFIGURED = b"OVESETUP_APACHE/configured=bool:True"
+# However the line is written: what the reader of answers takes for it.
+APACHE_CONFIGURED = re.compile(rb"\s*OVESETUP_APACHE/configured\s*=")
+OWN_APACHE_NOTE = (
+    f"engine-setup does not write /{os.fsdecode(OWN_APACHE_CONFIGURATION)}: look at it, and bring it back,",
+    "with 'engine-backup extract'.",
+)
 CHUNK = 1 << 20
 
 
@@ -55,14 +63,16 @@ def forget_apache(step: ForgetApache, run: RestoreRun) -> None:
     for entry in step.entries:
         staged = run.staging / STAGED_FILES / os.fsdecode(entry.stored_name)
         lines = staged.read_bytes().splitlines(keepends=True)
-        kept = [line for line in lines if line.strip() != APACHE_CONFIGURED]
+        kept = [line for line in lines if not APACHE_CONFIGURED.match(line)]
         if len(kept) < len(lines):
             staged.write_bytes(b"".join(kept))
     run.reporter.frame(
         "Please note:",
         f"The operating system is {step.system}; the backup was made on {step.archived_system}.",
         "Apache httpd configuration will not be restored.",
+        *(f"  /{printable(os.fsdecode(name))}" for name in step.left_out),
         "You will be asked about it on the next engine-setup run.",
+        *(OWN_APACHE_NOTE if OWN_APACHE_CONFIGURATION in step.left_out else ()),
     )
 
 
