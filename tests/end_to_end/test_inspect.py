@@ -172,6 +172,14 @@ def test_without_programs_of_postgresql(name: str, machine: Machine, no_programs
     assert [(row["found"], row["met"]) for row in needs] == ([("not installed", False)] if custom else [])
 
 
+def test_a_converted_archive_is_said_to_be_one(machine: Machine, tmp_path: Path) -> None:
+    converted = tmp_path / "converted.backup"
+    machine.command("export", str(golden.archive("3.3.5-default")), str(converted), "--to=native").check()
+    assert inspected(machine, converted)["converted"] is True
+    told = machine.command("inspect", str(converted)).check().stdout
+    assert "D, converted by engine-backup" in told
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_our_own_archives(
     original: Original, packed: dict[str, Path], machine: Machine, preset: str, no_programs: str
@@ -179,7 +187,7 @@ def test_our_own_archives(
     """The manifest tells all of it, without any program."""
     found = inspected(machine, packed[preset], no_programs)
     assert [note for note in found["notes"] if "manifest" in note] == []
-    assert (found["generation"], found["tool_version"]) == ("D", "0.1.0")
+    assert (found["generation"], found["tool_version"], found["converted"]) == ("D", "0.1.0", False)
     assert (found["fqdn"], found["hosted_engine"]) == (original.sample.fqdn, False)
     rows = {row["name"]: row for row in found["components"]}
     assert set(rows) == {"files", *original.sample.components}

@@ -52,6 +52,7 @@ def read(document: Mapping[str, Any]) -> RecordedArchive:
         members={name: _member(row) for row in rows if (name := row.key("name")) is not None},
         certificates=_all(fields.objects("certificates"), _certificate),
         configuration=_configuration(fields.object("configuration")),
+        converted=bool(fields.objects("exported")),
         notes=tuple(dict.fromkeys(notes))[:MOST_NOTES],
     )
 

@@ -127,12 +127,16 @@ class RecordedArchive:
     members: Mapping[str, RecordedMember] = field(default_factory=dict)
     certificates: tuple[CertificateFact, ...] | None = None
     configuration: InspectedConfiguration | None = None
+    converted: bool = False
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """All that `inspect` tells. `compressor` is that of the whole file, `hash_kind` "sha256", "md5" or ""."""
+    """All that `inspect` tells. `compressor` is that of the whole file, `hash_kind` "sha256", "md5" or "".
+
+    `converted`: an export has made it of another archive.
+    """
 
     path: str
     size: int
@@ -148,6 +152,7 @@ class Inspection:
     components: tuple[InspectedComponent, ...]
     certificates: tuple[CertificateFact, ...] | None
     configuration: InspectedConfiguration | None
+    converted: bool = False
     needs: tuple[Need, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -25,6 +25,7 @@ def document(found: Inspection) -> dict[str, Any]:
         "compressor": found.compressor,
         "generation": found.generation,
         "tool_version": found.tool_version,
+        "converted": found.converted,
         "product_version": found.product_version,
         "os_version": found.os_version,
         "made_at": found.made_at,

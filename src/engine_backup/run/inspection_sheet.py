@@ -44,7 +44,8 @@ def sheet(found: Inspection, now: datetime) -> Sheet:
 
 def _archive(found: Inspection) -> Iterable[tuple[CellOrText, ...]]:
     packed = f", packed with {found.compressor}" if found.compressor else ""
-    by = f", written by engine-backup {found.tool_version}" if found.tool_version else ", written by stock"
+    how = "converted" if found.converted else "written"
+    by = f", {how} by engine-backup {found.tool_version}" if found.tool_version else ", written by stock"
     yield "size", size_text(found.size) + packed
     yield "generation", found.generation + by
     yield "product version", found.product_version
