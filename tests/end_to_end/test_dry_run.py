@@ -20,7 +20,7 @@ from tests.support.sample import Original, clean_machine
 
 FIELDS = {
     "format", "format_version", "root", "scopes", "log", "would_run", "status", "status_name", "steps",
-    "connections", "notes", "warnings", "problems",
+    "afterwards", "connections", "notes", "warnings", "problems",
 }  # fmt: skip
 
 

@@ -37,7 +37,8 @@ FOREIGN = {
     "--name",  # stands for any
     "--wildcards", "--list", "--exit-on-error", "--no-owner", "--no-privileges", "--use-list", "--host",
     "--username", "--dbname", "--quiet", "--no-overwrite-dir", "--deploy", "--restore-from-file",
-    "--initdb",
+    "--initdb", "--config-append", "--offline", "--accept-defaults",
+    "--reload",  # of firewall-cmd
 }  # fmt: skip
 PARSERS_OWN = {"--help", "--version"}
 # Stand for a family of options.

@@ -183,7 +183,7 @@ def _restore(
         for name in (
             "permissions", "keep_temporary_data", "provision_all", "he_remove_storage_vm", "he_remove_hosts",
             "include_paths", "allow_paths", "accept_archived_hosts", "on_existing", "yes",
-            "keep_undo",
+            "keep_undo", "run_engine_setup",
         )
         if ("", name) in settings
     }  # fmt: skip

@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -23,11 +24,13 @@ from typing import IO, Any, BinaryIO
 
 from engine_backup.drivers.interruption import Interruption
 from engine_backup.model.errors import ProgramError
+from engine_backup.model.printable import printable
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PATIENCE_SECONDS = 10.0
 ERROR_OUTPUT_LIMIT = 1 << 20
 COPY_BYTES = 1 << 18
+LONGEST_LINE = 1 << 16
 RUN_VARIABLE = "ENGINE_BACKUP_RUN"
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -49,7 +52,8 @@ class Command:
     """A program to start. `arguments` are public: they show in `ps`, in logs and in messages.
 
     `environment` is added to the small standard one. `user` drops privileges
-    (root only). `files` are descriptors that the child inherits.
+    (root only). `files` are descriptors that the child inherits. `patience` is how many seconds it may take
+    to clear up when it is told to end.
     """
 
     program: str
@@ -58,6 +62,7 @@ class Command:
     directory: Path | None = None
     user: OsUser | None = None
     files: tuple[int, ...] = ()
+    patience: float = PATIENCE_SECONDS
 
     @property
     def name(self) -> str:
@@ -146,7 +151,7 @@ class Running:
                 return
             self._signal(number)
             try:
-                self.child.wait(PATIENCE_SECONDS)
+                self.child.wait(self.command.patience)
             except subprocess.TimeoutExpired:
                 continue
 
@@ -197,6 +202,30 @@ def run(
     if outcome.status not in accept:
         raise failure(command, outcome.status, outcome.stderr)
     return outcome
+
+
+def follow(command: Command, tell: Callable[[str], None]) -> Outcome:
+    """Run a program, and tell each line that it writes, errors among the others, as soon as it is there.
+
+    Returns how it ended, whatever its status; `stdout` and `stderr` were told and are empty.
+    Raises `ProgramError` when it cannot be started.
+    """
+    with _started(command, subprocess.DEVNULL, subprocess.PIPE, merged=True) as running:
+        try:
+            _pass_on(running, tell)
+        except BaseException:
+            # What it says while it clears up is told too; and a full pipe would keep it from doing so.
+            teller = threading.Thread(target=_pass_on, args=(running, tell), daemon=True)
+            teller.start()
+            running.stop()
+            teller.join(PATIENCE_SECONDS)
+            raise
+        return Outcome(command, running.child.wait(), b"", "")
+
+
+def _pass_on(running: Running, tell: Callable[[str], None]) -> None:
+    while line := running.stdout.readline(LONGEST_LINE):
+        tell(printable(line.decode("utf-8", "replace").rstrip("\r\n").expandtabs(), LONGEST_LINE))
 
 
 @contextmanager
@@ -260,10 +289,12 @@ def serving(command: Command, log: IO[bytes]) -> Iterator[Running]:
 
 @contextmanager
 def _started(
-    command: Command, stdin: Any, stdout: Any, interruption: Interruption | None = None
+    command: Command, stdin: Any, stdout: Any, interruption: Interruption | None = None, merged: bool = False
 ) -> Iterator[Running]:
+    """`merged`: what it writes to standard error goes where its output goes."""
     with tempfile.TemporaryFile() as errors:
-        running = Running(command, _start(command, stdin, stdout, errors), errors)
+        child = _start(command, stdin, stdout, subprocess.STDOUT if merged else errors)
+        running = Running(command, child, errors)
         try:
             with interruption.ending(running.stop) if interruption else nullcontext():
                 yield running
@@ -273,7 +304,7 @@ def _started(
                 _close_quietly(stream)
 
 
-def _start(command: Command, stdin: Any, stdout: Any, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(command: Command, stdin: Any, stdout: Any, errors: IO[bytes] | int) -> subprocess.Popen[bytes]:
     identity: dict[str, Any] = {}
     if command.user is not None:
         identity = {"user": command.user.uid, "group": command.user.gid, "extra_groups": []}

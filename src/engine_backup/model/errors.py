@@ -22,6 +22,7 @@ class ExitStatus(IntEnum):
     HOSTILE_ARCHIVE = 6
     INCOMPATIBLE_ARCHIVE = 7
     INCOMPLETE_CHANGE = 8
+    SETUP_FAILED = 9
     INTERRUPTED = 130
 
 
@@ -107,6 +108,12 @@ class IncompleteChangeError(EngineBackupError):
     """A change was begun and could not be finished; the machine is not as before."""
 
     status = ExitStatus.INCOMPLETE_CHANGE
+
+
+class EngineSetupError(EngineBackupError):
+    """A restore is complete, and stays; `engine-setup`, which was asked for too, did not end well."""
+
+    status = ExitStatus.SETUP_FAILED
 
 
 class InterruptedByUserError(BaseException):

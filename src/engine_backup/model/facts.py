@@ -8,6 +8,7 @@ from enum import Enum
 
 from engine_backup.model.archive import DumpMember, FileEntry
 from engine_backup.model.components import Component
+from engine_backup.model.engine_setup import ArchivedSetup, SetupFacts
 from engine_backup.model.errors import Problem
 from engine_backup.model.journal import JournalFacts
 from engine_backup.model.preflight import CertificateFact, PreflightFacts
@@ -166,6 +167,7 @@ class ArchiveFacts:
     `credentials` by component name, as the conf files inside the archive say;
     `recorded_sizes` are those of the databases when they were saved, in bytes, as the manifest tells.
     `readers` are second, read-only log-ins (Grafana's, to DWH's database).
+    `setup` is what engine-setup was told when the engine was set up.
     """
 
     generation: str
@@ -181,6 +183,7 @@ class ArchiveFacts:
     certificates: tuple[CertificateFact, ...] = ()
     recorded_sizes: Mapping[str, int] = field(default_factory=dict)
     hosted_engine: bool = False
+    setup: ArchivedSetup = field(default_factory=ArchivedSetup)
 
 
 @dataclass(frozen=True)
@@ -225,6 +228,7 @@ class RestoreFacts:
     `existing_files` are conf files of this machine that credentials could be rewritten in.
     `journals` are those of other restores here.
     `free_space` of the temporary directory and `memory` in bytes; `cores` that this program may use.
+    `engine_setup` is what there is to run afterwards.
     """
 
     host: HostFacts
@@ -241,3 +245,4 @@ class RestoreFacts:
     free_space: int = 0
     cores: int = 1
     memory: int = 0
+    engine_setup: SetupFacts = field(default_factory=SetupFacts)

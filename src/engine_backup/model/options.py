@@ -230,6 +230,8 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            read=read_on_existing, modes=(RESTORE,)),
     Option("--keep-undo", "keep_undo", "keep the old state after a success: rollback brings it back,"
            " commit drops it", RESTORING, form=Form.FLAG, modes=(RESTORE,)),
+    Option("--run-engine-setup", "run_engine_setup", "run engine-setup when the restore is complete, with"
+           " answers from the backup", RESTORING, form=Form.FLAG, modes=(RESTORE,)),
     Option("--yes", "yes", "do not ask before a database is replaced", RESTORING, form=Form.FLAG,
            modes=(RESTORE,)),
     Option("--provision-admin-user", "administrator",

@@ -88,6 +88,7 @@ class RestoreRequest:
     allow_paths: tuple[str, ...] = ()
     accept_archived_hosts: bool = False
     keep_undo: bool = False
+    run_engine_setup: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from engine_backup.model.archive import FileEntry
 from engine_backup.model.components import AfterLoad, Component
+from engine_backup.model.engine_setup import RunEngineSetup
 from engine_backup.model.errors import Problem
 from engine_backup.model.facts import Credentials
 from engine_backup.model.presets import Encoding, Packing
@@ -252,7 +253,8 @@ class Plan:
 
     `gate` steps come first: what must run before the rest can be looked at (a server that is
     stopped). `notes` are decisions with their reasons, told by `--dry-run` and in the log.
-    `concerned` names what a restore changes, as in its journal.
+    `concerned` names what a restore changes, as in its journal. `afterwards` are done when all else is
+    complete and its journal has ended: they are not undone.
     """
 
     steps: tuple[object, ...]
@@ -261,3 +263,4 @@ class Plan:
     warnings: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     concerned: tuple[str, ...] = ()
+    afterwards: tuple[RunEngineSetup, ...] = ()

@@ -33,7 +33,7 @@ from engine_backup.model.steps import (
     StageFiles,
     StopServices,
 )
-from engine_backup.plan import apache, clashes, database_checks, preflight, unfinished
+from engine_backup.plan import apache, clashes, database_checks, engine_setup, preflight, unfinished
 from engine_backup.plan.compatibility import accepts
 from engine_backup.plan.file_selection import Selection, select
 from engine_backup.plan.load_steps import load_steps, with_permissions
@@ -133,9 +133,11 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             *_warnings(facts, selection, components),
             *_unwritten(request, facts),
             *_lost_privileges(request, facts, made),
+            *engine_setup.warnings(request),
         ),
         problems=_problems(request, facts, selection, made),
         concerned=_concerned(components, made),
+        afterwards=() if made.ends else engine_setup.engine_setup(request, facts, FILES in components),
     )
 
 
@@ -241,6 +243,7 @@ def _problems(
         *_version_problems(facts),
         *_unfinished_options(request),
         *preflight.problems(facts.preflight),
+        *engine_setup.problems(request, facts),
     ]
     if not components:
         problems.append(_nothing(request))

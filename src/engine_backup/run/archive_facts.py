@@ -18,15 +18,18 @@ from engine_backup.drivers import (
 from engine_backup.drivers.archive_reader import Archive
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.host import hosted_engine
+from engine_backup.drivers.otopi_answers import Answers
 from engine_backup.drivers.plain_dump import Statement
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model import manifest
 from engine_backup.model.archive import DumpMember
 from engine_backup.model.components import BY_NAME, DATABASES, Component, Kind
+from engine_backup.model.engine_setup import ArchivedSetup, Value
 from engine_backup.model.errors import DamagedArchiveError, EngineBackupError, ProgramError
 from engine_backup.model.facts import ArchiveFacts, Credentials, DumpFacts
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.server import ClusterPrivileges, PrivilegeStatement
+from engine_backup.model.shown_settings import SHOWN_ANSWERS
 from engine_backup.plan import load_rules
 from engine_backup.plan.grants import grantees, has_foreign_grants, is_privilege, privilege_statements
 from engine_backup.plan.load_rules import Contents
@@ -35,6 +38,7 @@ from engine_backup.run.reading import is_wanted, open_dump, statements
 
 ReadLogin = Callable[[Configuration, Component], Optional[Credentials]]
 APACHE_CONFIGURED = "OVESETUP_APACHE/configured"
+FIREWALLD_FILES = b"etc/firewalld/"
 
 
 def observe_archive(archive: Archive, programs: tuple[Programs, ...]) -> ArchiveFacts:
@@ -45,6 +49,7 @@ def observe_archive(archive: Archive, programs: tuple[Programs, ...]) -> Archive
     }
     configuration = config_files.load(texts)
     answers = otopi_answers.load(texts)
+    entries = tuple(archive.file_entries()) if archive.files_kind else ()
     return ArchiveFacts(
         generation=archive.generation.value,
         version=archive.version,
@@ -52,14 +57,21 @@ def observe_archive(archive: Archive, programs: tuple[Programs, ...]) -> Archive
         fqdn=configuration.get("ENGINE_FQDN"),
         has_files=archive.files_kind is not None,
         apache_configured=bool(answers.boolean(APACHE_CONFIGURED)),
-        entries=tuple(archive.file_entries()) if archive.files_kind else (),
+        entries=entries,
         dumps={name: observe_dump(archive, member, programs) for name, member in archive.dumps.items()},
         credentials=_logins(configuration, config_files.credentials),
         readers=_logins(configuration, config_files.reader_credentials),
         certificates=certificates.read({p: c for p, c in files.items() if certificates.is_certificate(p)}),
         recorded_sizes=recorded_sizes(archive.manifest),
         hosted_engine=bool((archive.manifest or {}).get("hosted_engine")) or hosted_engine(answers),
+        setup=ArchivedSetup(_simple(answers), any(e.path.startswith(FIREWALLD_FILES) for e in entries)),
     )
+
+
+def _simple(answers: Answers) -> dict[str, Value]:
+    """Return the answers that may be shown, which no password is among."""
+    found = ((key, answers.values.get(key)) for key in SHOWN_ANSWERS)
+    return {key: value for key, value in found if isinstance(value, (bool, str))}
 
 
 def _logins(configuration: Configuration, read: ReadLogin) -> dict[str, Credentials]:

@@ -9,6 +9,7 @@ One JSON object. Readers must ignore fields that they do not know.
 `steps`                     in order: `kind`, `component` (null when it is of none), `text` for people;
                             `first` is true for those after which the rest is looked at again;
                             the steps `load_dump` go on side by side
+`afterwards`                as `steps`: what follows when all else is complete, and is not undone
 `connections`               databases to be logged in to: `component`, `host`, `port`, `user`, `database`
 `notes`, `warnings`         texts
 `problems`                  every reason not to begin: `message`, `hint`, `status`, `status_name`
@@ -48,6 +49,7 @@ def document(plan: Plan, surroundings: Surroundings) -> dict[str, Any]:
             *(_step(step, first=True) for step in plan.gate),
             *(_step(step, first=False) for step in _single(plan.steps)),
         ],
+        "afterwards": [_step(step, first=False) for step in plan.afterwards],
         "connections": _connections(plan),
         "notes": list(plan.notes),
         "warnings": list(plan.warnings),

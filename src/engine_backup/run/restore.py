@@ -12,15 +12,15 @@ from engine_backup.drivers import postgres_programs
 from engine_backup.drivers.archive_reader import Archive, open_archive
 from engine_backup.drivers.kept_files import KeptFiles
 from engine_backup.drivers.postgres_programs import Programs
-from engine_backup.model.components import BY_NAME, AfterLoad
+from engine_backup.model.components import BY_NAME
 from engine_backup.model.errors import EngineBackupError, ExitStatus, UsageError
 from engine_backup.model.facts import RestoreFacts
 from engine_backup.model.options import RESTORE
 from engine_backup.model.requests import RestoreRequest
-from engine_backup.model.steps import LoadDumps, Plan, StageFiles, StopServices
+from engine_backup.model.steps import Plan, StageFiles, StopServices
 from engine_backup.plan.provisioning import needs_question
 from engine_backup.plan.restore import plan_restore
-from engine_backup.run import provisioning_handlers, restore_facts, restore_steps, stopping
+from engine_backup.run import closing, provisioning_handlers, restore_facts, restore_steps, stopping
 from engine_backup.run.archive_facts import observe_archive
 from engine_backup.run.changing import Change, changing, new_head
 from engine_backup.run.hook_paths import warn_of_later_hooks
@@ -85,7 +85,8 @@ def restore(request: RestoreRequest, reporter: Reporter) -> ExitStatus:
                     change.kept, change.passing, started,
                 )  # fmt: skip
                 _execute(plan, run, change)
-        _closing_notes(plan, facts, reporter)
+        closing.tell(plan, facts, reporter)
+    closing.finish(plan, surroundings, reporter)
     return ExitStatus.SUCCESS
 
 
@@ -156,20 +157,3 @@ def _plan_again(told: Plan, run: RestoreRun) -> Plan:
     begin(replace(plan, warnings=news), run.request.surroundings, run.reporter)
     _ask(run.request, run.facts, run.reporter)
     return plan
-
-
-def _closing_notes(plan: Plan, facts: RestoreFacts, reporter: Reporter) -> None:
-    loads = (load for step in plan.steps if isinstance(step, LoadDumps) for load in step.loads)
-    for load in loads:
-        if load.component.after_load is AfterLoad.ENGINE:
-            member = facts.archive.dumps[load.component.name].member
-            when = datetime.fromtimestamp(member.mtime).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
-            reporter.frame(
-                "Please note:",
-                f"The engine database was backed up at {when}.",
-                "Objects that were added, removed or changed after this date, such as virtual",
-                "machines, disks, etc., are missing in the engine, and will probably require",
-                "recovery or recreation.",
-            )
-    reporter.say("You should now run engine-setup.")
-    reporter.say("Done.")

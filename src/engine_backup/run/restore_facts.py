@@ -12,6 +12,7 @@ from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import DATABASES, Component, Kind
+from engine_backup.model.engine_setup import FIREWALL_PROGRAM, PROGRAM, SetupFacts
 from engine_backup.model.errors import EngineBackupError, Problem
 from engine_backup.model.facts import (
     ArchiveFacts,
@@ -84,6 +85,9 @@ def observe(
         free_space=shutil.disk_usage(workspace).free,
         cores=host.cores(),
         memory=host.memory(),
+        engine_setup=SetupFacts(
+            host.find_program(PROGRAM, root), host.find_program(FIREWALL_PROGRAM, root) is not None
+        ),
     )
     return facts, selection
 

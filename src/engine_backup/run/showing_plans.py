@@ -30,8 +30,10 @@ def begin(plan: Plan, surroundings: Surroundings, reporter: Reporter) -> bool:
 
 def _show(plan: Plan, reporter: Reporter) -> None:
     reporter.say("Plan:")
-    for number, step in enumerate((*plan.gate, *plan.steps), 1):
+    for number, step in enumerate((*plan.gate, *plan.steps, *plan.afterwards), 1):
         reporter.say(f"  {number}. {step}")
+    if plan.afterwards:
+        reporter.say("  (the last one follows when the restore is complete, and is not undone)")
     if plan.gate:
         reporter.say("  (databases are looked at, and made, once PostgreSQL can be asked)")
     for note in plan.notes:
