@@ -22,7 +22,8 @@ from engine_backup.model.journal import SERVER
 from engine_backup.model.ways_back import PutServerFileBack, StartUnit
 from engine_backup.run.administrator_access import ACCESS_FILE
 from engine_backup.run.changing import new_head
-from engine_backup.run.journal import COMMITTED, begin, held, observe, take_up
+from engine_backup.run.journal_content import COMMITTED
+from engine_backup.run.journals import begin, held, observe, take_up
 from engine_backup.sample import engine
 from engine_backup.sample.compare import fingerprint_databases
 from engine_backup.sample.engine import SampleEngine

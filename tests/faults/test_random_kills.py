@@ -14,7 +14,7 @@ from functools import cache
 import pytest
 
 from engine_backup.model.journal import JournalState
-from engine_backup.run.journal import observe
+from engine_backup.run.journals import observe
 from tests.faults import table
 from tests.faults.bench import Bench
 from tests.faults.commands import has_rollback

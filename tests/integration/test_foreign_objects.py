@@ -32,7 +32,7 @@ from engine_backup.model.steps import LoadDump, LoadDumps
 from engine_backup.model.ways_back import DropDatabase, EmptyDatabase, PutNamesBack
 from engine_backup.run import provisioning_handlers
 from engine_backup.run.changing import new_head
-from engine_backup.run.journal import begin
+from engine_backup.run.journals import begin
 from engine_backup.run.loading import load_dumps
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.servers import Server

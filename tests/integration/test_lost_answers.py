@@ -24,7 +24,7 @@ from engine_backup.model.provisioning_steps import ProvisionDatabase, ProvisionR
 from engine_backup.model.secret import Secret
 from engine_backup.run import provisioning_handlers
 from engine_backup.run.changing import new_head
-from engine_backup.run.journal import begin
+from engine_backup.run.journals import begin
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.servers import Server
 from engine_backup.run.taking_back import Place

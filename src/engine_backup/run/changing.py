@@ -22,9 +22,9 @@ from engine_backup.model.errors import EngineBackupError, IncompleteChangeError
 from engine_backup.model.journal import JournalHead
 from engine_backup.model.requests import Surroundings
 from engine_backup.plan.unfinished import command, needs_administrator
-from engine_backup.run import administrator_access, stopping
-from engine_backup.run import journal as journals
-from engine_backup.run.journal import COMPLETE, KEPT, KEPT_UNDO, UNDONE, Journal
+from engine_backup.run import administrator_access, journals, stopping
+from engine_backup.run.journal import KEPT, Journal
+from engine_backup.run.journal_content import COMPLETE, KEPT_UNDO, UNDONE
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.taking_back import Place
 from engine_backup.run.undo import Undo

@@ -22,48 +22,28 @@ import fcntl
 import json
 import os
 import shutil
-import stat
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from engine_backup.drivers.durable import sync_directory
 from engine_backup.drivers.process import Child
-from engine_backup.model.errors import EngineBackupError, RefusedError
-from engine_backup.model.journal import JournalFacts, JournalHead, JournalState
-from engine_backup.model.places import STAGING_DIRECTORY
+from engine_backup.model.errors import EngineBackupError
+from engine_backup.model.journal import JournalHead, JournalState
 from engine_backup.model.ways_back import WayBack
-from engine_backup.plan import unfinished
-from engine_backup.run.journal_lines import from_plain, to_plain
+from engine_backup.run.journal_content import VERSION, Content
+from engine_backup.run.journal_lines import to_plain
 
 FILE, KEPT, RESERVE = "journal", "kept", "reserve"
-RESERVE_BYTES = 1 << 18
-LOOK_SECONDS = 1.0
-VERSION = 1
-COMPLETE, KEPT_UNDO, COMMITTED, UNDONE = "complete", "kept", "committed", "undone"
-_ENDS = {KEPT_UNDO: JournalState.KEPT, COMMITTED: JournalState.COMMITTED, "": JournalState.UNFINISHED}
-
-
-@dataclass
-class _Content:
-    """What a journal says."""
-
-    head: JournalHead
-    ways: list[WayBack] = field(default_factory=list)
-    taken_back: set[int] = field(default_factory=set)
-    children: list[Child] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
-    ended: str = ""
 
 
 class Journal:
     """A journal that this process holds; `directory` is the run's own."""
 
-    def __init__(self, directory: Path, descriptor: int, content: _Content) -> None:
+    def __init__(self, directory: Path, descriptor: int, content: Content) -> None:
         self.directory = directory
         self.content = content
         self._descriptor = descriptor
@@ -77,7 +57,11 @@ class Journal:
     @property
     def state(self) -> JournalState:
         """How the run that it speaks of ended."""
-        return _ENDS.get(self.content.ended, JournalState.ENDED)
+        return self.content.state
+
+    def headed(self) -> None:
+        """Write down what the run is about."""
+        self._write({"journal": VERSION, **asdict(self.head)})
 
     def begun(self, step: str) -> None:
         """Write down that a step begins."""
@@ -128,13 +112,13 @@ class Journal:
 
     def set_aside(self, place: Path) -> None:
         """Move the run's directory to `place`, where nothing obeys it any more."""
-        with _locked(self.directory.parent):
+        with locked(self.directory.parent):
             self.directory.rename(place)
             sync_directory(self.directory.parent)
 
     def remove(self) -> None:
         """Remove the run's directory with all that it holds, and the directories above that it made."""
-        with _locked(self.directory.parent):
+        with locked(self.directory.parent):
             shutil.rmtree(self.directory)
             for directory in self.head.made:
                 with suppress(OSError):  # something else is there now
@@ -153,230 +137,17 @@ class Journal:
             except OSError as error:
                 with suppress(OSError):
                     os.ftruncate(self._descriptor, size)
-                raise _unwritable(self.directory, error) from error
+                raise unwritable(self.directory, error) from error
 
 
-def begin(root: Path, head: JournalHead) -> Journal:
-    """Make a run's directory and its journal below `root`, and hold it.
-
-    Raises `RefusedError` when another journal speaks of the same components.
-    """
-    parent = root / STAGING_DIRECTORY
-    made = [directory for directory in (parent, *parent.parents) if not directory.exists()]
-    head = head.with_made(tuple(map(str, made)))
-    while True:
-        _make_private(parent)
-        with suppress(FileNotFoundError), _locked(parent):
-            problems = unfinished.problems(head.components, observe(root), root)
-            if problems:
-                raise RefusedError(problems)
-            return _new(parent / head.run, head)
-
-
-def _make_private(parent: Path) -> None:
-    try:
-        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        parent.chmod(0o700)
-    except OSError as error:
-        raise EngineBackupError(
-            f"cannot make the directory {parent}: {error.strerror}", "make it writable, and start again"
-        ) from error
-
-
-def _new(directory: Path, head: JournalHead) -> Journal:
-    """Make both; what can be seen of them is complete, or has no journal yet."""
-    directory.mkdir(mode=0o700)
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        descriptor = os.open(directory / FILE, flags, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        journal = Journal(directory, descriptor, _Content(head))
-        _reserve(directory)
-        journal._write({"journal": VERSION, **asdict(head)})  # noqa: SLF001 - its own module
-        for place in (directory, directory.parent):
-            sync_directory(place)
-    except OSError as error:
-        shutil.rmtree(directory, ignore_errors=True)
-        raise _unwritable(directory, error) from error
-    except EngineBackupError:
-        shutil.rmtree(directory, ignore_errors=True)
-        raise
-    return journal
-
-
-def _reserve(directory: Path) -> None:
-    """Take room on the disk, for the lines that undoing writes when there is none left."""
-    descriptor = os.open(directory / RESERVE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
-    finally:
-        os.close(descriptor)
-
-
-def _unwritable(directory: Path, error: OSError) -> EngineBackupError:
+def unwritable(directory: Path, error: OSError) -> EngineBackupError:
+    """Return the error of a journal that cannot be written."""
     message = f"cannot write the journal in {directory}: {error.strerror}"
     return EngineBackupError(message, "make room on that file system, and start again")
 
 
-def observe(root: Path) -> tuple[JournalFacts, ...]:
-    """Return the journals below `root`, the oldest first; nothing is changed."""
-    found = []
-    for directory in _directories(root):
-        with suppress(FileNotFoundError), (directory / FILE).open("rb") as file:
-            content = _read(file.read(), directory)
-            found.append(_facts(directory, _state(file.fileno(), content), content))
-    return tuple(found)
-
-
-def _facts(directory: Path, state: JournalState, content: _Content) -> JournalFacts:
-    return JournalFacts(
-        content.head,
-        str(directory),
-        state,
-        ways_back=tuple(map(str, content.ways)),
-        steps=tuple(content.steps),
-        taken_back=tuple(sorted(content.taken_back)),
-    )
-
-
-def _state(descriptor: int, content: _Content) -> JournalState:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return JournalState.RUNNING
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    return _ENDS.get(content.ended, JournalState.ENDED)
-
-
-def take_up(directory: Path) -> Journal:
-    """Hold the journal of a run that has ended or was killed.
-
-    Raises `EngineBackupError` when that run is alive, or another process has taken it up.
-    """
-    try:
-        descriptor = os.open(directory / FILE, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError as error:
-        raise EngineBackupError(f"cannot open the journal in {directory}: {error.strerror}") from error
-    try:
-        _hold(descriptor)
-        data = (directory / FILE).read_bytes()
-        content = _read(data, directory)
-        # What is written next must not be added to a line that was cut off.
-        os.ftruncate(descriptor, data.rfind(b"\n") + 1)
-        return Journal(directory, descriptor, content)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise EngineBackupError(
-            f"run {directory.name} is still going on", "wait until it has ended"
-        ) from error
-    except BaseException:
-        os.close(descriptor)
-        raise
-
-
-def _hold(descriptor: int) -> None:
-    """Lock a journal; whoever only looks at it holds it for a moment. Raises `BlockingIOError`."""
-    deadline = time.monotonic() + LOOK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(LOOK_SECONDS / 20)
-        else:
-            return
-
-
-def held(facts: JournalFacts) -> Journal:
-    """Hold a journal that was found; raises like `take_up`, and when another process was quicker."""
-    journal = take_up(Path(facts.directory))
-    if journal.state is not facts.state:
-        journal.close()
-        raise EngineBackupError(
-            f"run {facts.head.run} was {facts.state.value}, and is {journal.state.value} now",
-            "look at it again: engine-backup journal",
-        )
-    return journal
-
-
-def clear(root: Path) -> None:
-    """Remove directories of runs that have ended, or were killed before their journal had its head."""
-    parent = root / STAGING_DIRECTORY
-    with suppress(FileNotFoundError), _locked(parent):
-        for directory in _directories(root):
-            journal = directory / FILE
-            if not journal.exists() or b"\n" not in journal.read_bytes():
-                shutil.rmtree(directory)
-    for facts in observe(root):
-        if facts.state is JournalState.ENDED:
-            with suppress(EngineBackupError), closing(held(facts)) as ended:  # others clear up, too
-                ended.remove()
-
-
-def _directories(root: Path) -> list[Path]:
-    """Return the runs' directories; raises `EngineBackupError` when others could have put them there."""
-    parent = root / STAGING_DIRECTORY
-    try:
-        _check_private(parent)
-        found = sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
-        for path in found:
-            _check_private(path)
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        message = f"cannot look for journals in {parent}: {error.strerror}"
-        raise EngineBackupError(message, "run this as the account that restores: root") from error
-    return found
-
-
-def _check_private(directory: Path) -> None:
-    """A journal is obeyed, so nobody else may have written it."""
-    status = directory.lstat()
-    if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022 or not stat.S_ISDIR(status.st_mode):
-        raise EngineBackupError(
-            f"others could have written the journals in {directory}: they are not obeyed",
-            f"look at them, and make them yours: chown root {directory}; chmod 700 {directory}",
-        )
-
-
-def _read(data: bytes, directory: Path) -> _Content:
-    """Read the lines of a journal; the last may be cut off: nothing of what it speaks of was done then."""
-    lines = data.split(b"\n")[:-1]
-    if not lines:
-        raise FileNotFoundError(directory / FILE)
-    try:
-        documents = [json.loads(line) for line in lines]
-        head = documents[0]
-        if head.pop("journal") != VERSION:
-            raise EngineBackupError(
-                f"the journal in {directory} is of another version", "use the engine-backup that wrote it"
-            )
-        content = _Content(JournalHead.from_document(head))
-        for document in documents[1:]:
-            _take_in(document, content)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EngineBackupError(
-            f"the journal in {directory} is damaged", "look into it; it says line by line what was changed"
-        ) from error
-    return content
-
-
-def _take_in(document: dict[str, Any], content: _Content) -> None:
-    if "way_back" in document:
-        content.ways.append(from_plain(document["way_back"]))
-    elif "taken_back" in document:
-        content.taken_back.add(int(document["taken_back"]))
-    elif "child" in document:
-        content.children.append(Child(document["child"], document["started"], document["program"]))
-    elif "done" in document:
-        content.steps.append(document["done"])
-    elif "ended" in document:
-        content.ended = document["ended"]
-
-
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path) -> Iterator[None]:
     """Keep others from adding journals to, and removing, a directory; raises `FileNotFoundError`."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

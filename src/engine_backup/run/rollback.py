@@ -27,10 +27,10 @@ from engine_backup.model.requests import JournalRequest
 from engine_backup.model.ways_back import PutNamesBack
 from engine_backup.plan import preflight
 from engine_backup.plan.unfinished import command, to_commit, to_roll_back
-from engine_backup.run import administrator_access, stopping
-from engine_backup.run import journal as journals
+from engine_backup.run import administrator_access, journals, stopping
 from engine_backup.run.changing import opened, taken_back, unwind
-from engine_backup.run.journal import COMMITTED, UNDONE, Journal
+from engine_backup.run.journal import Journal
+from engine_backup.run.journal_content import COMMITTED, UNDONE
 from engine_backup.run.preflight_facts import service_facts
 from engine_backup.run.reporting import Console, Reporter
 from engine_backup.run.servers import Server
