@@ -8,7 +8,6 @@ It is told to end when the thread that started it dies, so a run that is killed 
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shlex
 import shutil
@@ -22,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from engine_backup.drivers import children
 from engine_backup.drivers.interruption import Interruption
 from engine_backup.model.errors import ProgramError
 from engine_backup.model.printable import printable
@@ -31,11 +31,6 @@ PATIENCE_SECONDS = 10.0
 ERROR_OUTPUT_LIMIT = 1 << 20
 COPY_BYTES = 1 << 18
 LONGEST_LINE = 1 << 16
-RUN_VARIABLE = "ENGINE_BACKUP_RUN"
-
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-# Loaded here, for a child between fork and exec must do as little as possible.
-_prctl = ctypes.CDLL(None).prctl
 
 
 @dataclass(frozen=True)
@@ -71,36 +66,6 @@ class Command:
 
     def __str__(self) -> str:
         return shlex.join((self.program, *self.arguments))
-
-
-@dataclass(frozen=True)
-class Child:
-    """A program that was started: its process id, and when it started, in the kernel's ticks since boot."""
-
-    pid: int
-    started: int
-    program: str
-
-
-@dataclass
-class _Announcements:
-    """Who is told of children, and the name of the run that they carry in their environment."""
-
-    listeners: list[tuple[Callable[[Child], None], str]] = field(default_factory=list)
-
-
-_announcements = _Announcements()
-
-
-@contextmanager
-def announced(listener: Callable[[Child], None], run: str) -> Iterator[None]:
-    """Tell `listener` of each child that is started within the block, with `run` in its `RUN_VARIABLE`."""
-    entry = (listener, run)
-    _announcements.listeners.append(entry)
-    try:
-        yield
-    finally:
-        _announcements.listeners.remove(entry)
 
 
 @dataclass(frozen=True)
@@ -167,9 +132,7 @@ def small_environment(extra: Mapping[str, str]) -> dict[str, str]:
     base = {"PATH": f"{path}:{SYSTEM_PATH}" if path else SYSTEM_PATH, "LC_ALL": "C", "LANGUAGE": "C"}
     if "TZ" in os.environ:
         base["TZ"] = os.environ["TZ"]
-    for _, run in _announcements.listeners:
-        base[RUN_VARIABLE] = run
-    return {**base, **extra}
+    return {**base, **children.marks(), **extra}
 
 
 def failure(command: Command, status: int, error_output: str) -> ProgramError:
@@ -318,45 +281,20 @@ def _start(command: Command, stdin: Any, stdout: Any, errors: IO[bytes] | int) -
             cwd=command.directory or "/",
             pass_fds=command.files,
             start_new_session=True,
-            preexec_fn=_dying_with(os.getpid()),  # noqa: PLW1509 - it only makes system calls
+            preexec_fn=children.dying_with(os.getpid()),  # noqa: PLW1509 - it only makes system calls
             **identity,
         )
     except OSError as error:
         message = f"cannot start {command.program}: {error.strerror}"
         raise ProgramError(message, 127, hint=f"install the package that provides {command.name}") from error
-    _announce(child, command.name)
-    return child
-
-
-def _announce(child: subprocess.Popen[bytes], program: str) -> None:
-    """Tell of a child; one that cannot be told of must not run."""
     try:
-        for listener, _ in _announcements.listeners:
-            listener(Child(child.pid, start_time(child.pid), program))
+        children.announce(child.pid, command.name)
     except BaseException:
+        # One that cannot be told of must not run.
         child.kill()
         child.wait()
         raise
-
-
-def _dying_with(parent: int) -> Callable[[], None]:
-    """Have the kernel end a child when its parent ends; the parent may have ended already."""
-
-    def prepare() -> None:
-        _prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return prepare
-
-
-def start_time(pid: int) -> int:
-    """Return when a process started, in the kernel's ticks since boot; 0 when it is gone (proc(5))."""
-    try:
-        text = Path("/proc", str(pid), "stat").read_text("utf-8", "replace")
-    except OSError:
-        return 0
-    return int(text.rpartition(")")[2].split()[19])
+    return child
 
 
 def _finish(running: Running, accept: frozenset[int]) -> None:

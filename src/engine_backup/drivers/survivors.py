@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from engine_backup.drivers.process import RUN_VARIABLE, Child, start_time
+from engine_backup.drivers.children import RUN_VARIABLE, Child, start_time
 
 PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.05

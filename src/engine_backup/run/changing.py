@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from engine_backup.drivers import process, survivors
+from engine_backup.drivers import children, survivors
 from engine_backup.drivers.file_placing import TEMPORARY_PREFIX
 from engine_backup.drivers.kept_files import KeptFiles
 from engine_backup.drivers.local_cluster import LocalCluster
@@ -107,7 +107,7 @@ def changing(
         return IncompleteChangeError(message, f"bring back what was: {command('rollback', root)}")
 
     try:
-        with process.announced(journal.child, head.run), stopping.leaving(last_words):
+        with children.announced(journal.child, head.run), stopping.leaving(last_words):
             try:
                 change = opened(journal, root, reporter, unstoppable)
             except BaseException:

@@ -29,8 +29,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from engine_backup.drivers.children import Child
 from engine_backup.drivers.durable import sync_directory
-from engine_backup.drivers.process import Child
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.journal import JournalHead, JournalState
 from engine_backup.model.ways_back import WayBack

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine_backup.drivers.process import Child
+from engine_backup.drivers.children import Child
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.journal import JournalHead, JournalState
 from engine_backup.model.ways_back import WayBack

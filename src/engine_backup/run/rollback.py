@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name
 
-from engine_backup.drivers import config_files, process, provisioning, services, survivors
+from engine_backup.drivers import children, config_files, provisioning, services, survivors
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.model.errors import (
     EngineBackupError,
@@ -60,7 +60,7 @@ def _finish_undo(facts: JournalFacts, request: JournalRequest, reporter: Reporte
             _make_quiet(facts, root, reporter)
         _end_survivors(journal, reporter)
         sweep(Path(head.tmpdir))
-        with process.announced(journal.child, head.run), stopping.leaving(_last_words(root, reporter)):
+        with children.announced(journal.child, head.run), stopping.leaving(_last_words(root, reporter)):
             change = opened(journal, root, reporter, ExitStack())
             if give_up:
                 left = taken_back(change, root)
