@@ -109,6 +109,12 @@ class Running:
         self._errors.seek(max(0, size - ERROR_OUTPUT_LIMIT))
         return self._errors.read().decode("utf-8", "replace")
 
+    def ended_within(self, seconds: float) -> int | None:
+        """Wait for the child's end, and return its status; None when it still runs after that time."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.child.wait(seconds)
+        return None
+
     def stop(self) -> None:
         """End the child and what it has started: INT, then TERM, then KILL, with patience between them."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
@@ -119,6 +125,11 @@ class Running:
                 self.child.wait(self.command.patience)
             except subprocess.TimeoutExpired:
                 continue
+
+    def stop_all(self) -> None:
+        """End the child as `stop` does, and kill what it has left: a shell's background jobs ignore INT."""
+        self.stop()
+        self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
         """Signal the whole group: workers of pg_restore must not go on without it."""
@@ -244,9 +255,12 @@ def converted(command: Command, source: BinaryIO, accept: frozenset[int] = froze
 
 
 @contextmanager
-def serving(command: Command, log: IO[bytes]) -> Iterator[Running]:
-    """Start a server whose output goes to `log`, and end it when the block is left."""
-    with _started(command, stdin=subprocess.DEVNULL, stdout=log) as running:
+def serving(command: Command, log: IO[bytes], stdin: IO[bytes] | None = None) -> Iterator[Running]:
+    """Start a program whose output goes to `log`, and end it when the block is left.
+
+    `stdin` is a real file that the child reads from where it stands (default: nothing).
+    """
+    with _started(command, stdin=stdin or subprocess.DEVNULL, stdout=log) as running:
         yield running
 
 
