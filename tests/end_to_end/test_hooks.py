@@ -111,15 +111,3 @@ def test_hooks_do_not_run_under_another_root(tmp_path: Path):
     (root / "etc/ovirt-engine").mkdir(parents=True)
     result = run(tmp_path, "return 3", f"--root={root}")
     assert result.returncode == 0, result.stderr
-
-
-def test_hooks_of_later_stages_are_not_passed_over_in_silence(tmp_path: Path):
-    result = run(
-        tmp_path,
-        "mkdir -p /etc/ovirt-engine-backup/engine-backup-dobackup.d;"
-        " touch /etc/ovirt-engine-backup/engine-backup-dobackup.d/mine.sh",
-    )
-    assert result.returncode == 0, result.stderr
-    assert "engine-backup-dobackup.d/mine.sh is not run: this version runs no hooks of stage dobackup" in (
-        result.stderr
-    )

@@ -14,9 +14,10 @@ import engine_backup
 from engine_backup.drivers import postgres
 from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model import errors
-from engine_backup.model.components import BY_NAME, DATABASES
+from engine_backup.model.components import BY_NAME, COMPONENTS, DATABASES
 from engine_backup.model.errors import ExitStatus
 from engine_backup.model.facts import Credentials
+from engine_backup.model.hooks import STAGES
 from engine_backup.model.options import GENERAL_OPTIONS, all_options
 from engine_backup.model.paths import SAVED_PATHS
 from engine_backup.model.presets import PRESETS
@@ -24,7 +25,8 @@ from engine_backup.model.requests import Surroundings
 from engine_backup.model.secret import Secret
 from engine_backup.model.server import ClusterPrivileges, DatabaseGrant, Membership, StoredSetting
 from engine_backup.model.steps import Plan
-from engine_backup.run import plan_document
+from engine_backup.run import hook_document, plan_document
+from engine_backup.run.hook_document import Moment
 from tests.support import golden
 from tests.support.pages import DOCS, README, ROOT, block, page_name
 from tests.support.sample import Original
@@ -194,6 +196,7 @@ def test_every_field_of_what_the_manifest_says_of_files_is_explained(original: O
     rows = [re.findall(r"`(\w+)`", cells[0]) for cells in table(page, "fields of the configuration")]
     assert [name for row in rows for name in row] == list(manifest["configuration"])
     assert {name for row in manifest["configuration"]["settings"] for name in row} == {"name", "value"}
+    assert [cells[0].strip("`") for cells in table(page, "fields of hooks")] == list(manifest["hooks"])
 
 
 def test_every_field_of_privileges_is_explained(original: Original):
@@ -207,6 +210,30 @@ def test_every_field_of_privileges_is_explained(original: Original):
         ("fields of each membership", Membership),
     ):
         assert [cells[0].strip("`") for cells in table(page, title)] == list(kind.__dataclass_fields__)
+
+
+def test_every_field_of_the_document_of_hooks_is_explained():
+    page = DOCS / "hooks.md"
+    documented = {cells[0].strip("`"): cells[1] for cells in table(page, "fields of the document of hooks")}
+    surroundings = Surroundings(Path("/"), Path("/log"), Path("/tmp"))
+    place = Path("/t")
+    early = hook_document.document(Moment("init", "backup", "/f", place), surroundings)
+    full = Moment("cleanup", "backup", "/f", place, place, ("/a",), hook_document.FAILURE, "why")
+    late = hook_document.document(full, surroundings)
+    assert list(early) == list(late) == list(documented)
+    assert json.loads(hook_document.render(late)) == late
+    for name, said in documented.items():
+        allowed = [kind.split(" of ")[0] for kind in said.split(" or ")]
+        assert {JSON_TYPES[type(early[name])], JSON_TYPES[type(late[name])]} <= set(allowed), name
+
+
+def test_every_stage_and_variable_of_hooks_is_explained():
+    text = (DOCS / "hooks.md").read_text(encoding="utf-8")
+    for stage in STAGES:
+        assert f"`{stage}`" in text
+    for component in COMPONENTS:
+        for prefix in (component.conf_prefix, component.reader_conf_prefix):
+            assert f"`{prefix}…`" in text or not prefix
 
 
 def test_every_field_of_a_plan_is_explained():

@@ -14,6 +14,7 @@ from engine_backup.cli.parser import MODE, USED, WORDS, Settings
 from engine_backup.model.components import DATABASES, SCOPE_ALL, Component
 from engine_backup.model.errors import UsageError
 from engine_backup.model.facts import Credentials
+from engine_backup.model.hooks import TIME_LIMIT_SECONDS
 from engine_backup.model.options import (
     BACKUP,
     DEMO,
@@ -100,6 +101,7 @@ def _surroundings(settings: Settings, mode: str, environment: Environment) -> Su
         pg_bindir=Path(bindir).absolute() if bindir else None,
         dry_run=settings.get(("", "dry_run"), False),
         json=_json(settings, mode),
+        hook_timeout=settings.get(("", "hook_timeout"), TIME_LIMIT_SECONDS),
         warnings=irrelevant(settings, mode),
     )
 
@@ -172,6 +174,7 @@ def _backup(settings: Settings, surroundings: Surroundings, file: Path) -> Backu
         dumps=dumps,
         include_paths=settings.get(("", "include_paths"), ()),
         no_overwrite=settings.get(("", "no_overwrite"), False),
+        file_named=("", "file") in settings,
     )
 
 
@@ -183,7 +186,7 @@ def _restore(
         for name in (
             "permissions", "keep_temporary_data", "provision_all", "he_remove_storage_vm", "he_remove_hosts",
             "include_paths", "allow_paths", "accept_archived_hosts", "on_existing", "yes",
-            "keep_undo", "run_engine_setup",
+            "keep_undo", "run_engine_setup", "run_restored_hooks",
         )
         if ("", name) in settings
     }  # fmt: skip

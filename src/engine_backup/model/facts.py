@@ -227,6 +227,7 @@ class RestoreFacts:
     `place_problems` are targets of files that cannot be written.
     `existing_files` are conf files of this machine that credentials could be rewritten in.
     `journals` are those of other restores here.
+    `hooks` of this machine, by stage.
     `free_space` of the temporary directory and `memory` in bytes; `cores` that this program may use.
     `engine_setup` is what there is to run afterwards.
     """
@@ -242,6 +243,7 @@ class RestoreFacts:
     existing_files: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
     journals: tuple[JournalFacts, ...] = ()
+    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     free_space: int = 0
     cores: int = 1
     memory: int = 0

@@ -147,6 +147,13 @@ def read_jobs(text: str) -> int:
     return int(text)
 
 
+def read_seconds(text: str) -> int:
+    """Return a number of seconds, at least 1."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise UsageError(f"invalid number of seconds '{text}'", "use a whole number from 1 on")
+    return int(text)
+
+
 def read_port(text: str) -> int:
     """Return a TCP port."""
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
@@ -200,6 +207,8 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            metavar="NAME", modes=(ROLLBACK, COMMIT)),
     Option("--include-path", "include_paths", "save or restore this path too; may be given several times",
            GENERAL, metavar="PATH", repeatable=True, modes=(BACKUP, RESTORE)),
+    Option("--hook-timeout", "hook_timeout", "how long the scripts of a stage, and each program, among the"
+           " hooks may take (default: 3600)", GENERAL, metavar="SECONDS", read=read_seconds),
     Option("--archive-compressor", "archive_compressor", f"compress the whole archive: {TAR_COMPRESSORS}"
            " (default: None)", PACKING, metavar="C", read=read_tar_compressor, modes=(BACKUP,)),
     Option("--files-compressor", "files_compressor", f"compress the files: {TAR_COMPRESSORS}"
@@ -246,6 +255,8 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            RESTORING, form=Form.FLAG, modes=(RESTORE,)),
     Option("--allow-path", "allow_paths", "restore this path although it is outside of what an engine owns",
            RESTORING, metavar="PATH", repeatable=True, modes=(RESTORE,)),
+    Option("--run-restored-hooks", "run_restored_hooks", "run hooks that come from the archive too",
+           RESTORING, form=Form.FLAG, modes=(RESTORE,)),
     Option("--accept-archived-hosts", "accept_archived_hosts",
            "connect to remote database hosts that the archive names", RESTORING, form=Form.FLAG,
            modes=(RESTORE,)),

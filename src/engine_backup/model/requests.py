@@ -9,6 +9,7 @@ from typing import Union
 
 from engine_backup.model.components import SCOPE_ALL
 from engine_backup.model.facts import Credentials
+from engine_backup.model.hooks import TIME_LIMIT_SECONDS
 from engine_backup.model.secret import Secret
 from engine_backup.model.verify_levels import Level
 
@@ -17,7 +18,8 @@ from engine_backup.model.verify_levels import Level
 class Surroundings:
     """What all modes share. `root` is the root directory of the engine to work on.
 
-    `json`: what is told is told to a program, and nothing else is.
+    `json`: what is told is told to a program, and nothing else is. `hook_timeout`: how many seconds
+    the hooks of a stage may take.
     """
 
     root: Path
@@ -29,6 +31,7 @@ class Surroundings:
     dry_run: bool = False
     json: bool = False
     warnings: tuple[str, ...] = ()
+    hook_timeout: int = TIME_LIMIT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,10 @@ class DumpWish:
 
 @dataclass(frozen=True)
 class BackupRequest:
-    """`--mode=backup`. `preset` is None when none was named: the plan chooses by risk."""
+    """`--mode=backup`. `preset` is None when none was named: the plan chooses by risk.
+
+    `file_named`: the person named the file; else hooks may name another.
+    """
 
     surroundings: Surroundings
     file: Path
@@ -51,6 +57,7 @@ class BackupRequest:
     dumps: Mapping[str, DumpWish] = field(default_factory=dict)
     include_paths: tuple[str, ...] = ()
     no_overwrite: bool = False
+    file_named: bool = True
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,7 @@ class RestoreRequest:
     accept_archived_hosts: bool = False
     keep_undo: bool = False
     run_engine_setup: bool = False
+    run_restored_hooks: bool = False
 
 
 @dataclass(frozen=True)

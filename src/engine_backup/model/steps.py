@@ -79,6 +79,17 @@ class CopySqlite:
 
 
 @dataclass(frozen=True)
+class RunHooks:
+    """Run administrators' hooks of one stage. What they change is theirs: nothing takes it back."""
+
+    stage: str
+    hooks: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"run hooks of stage {self.stage}: {', '.join(self.hooks)}"
+
+
+@dataclass(frozen=True)
 class Describe:
     """Write version, os_version, config, manifest and hashes."""
 

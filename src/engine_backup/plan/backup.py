@@ -7,11 +7,15 @@ scope is a problem; an engine that is not set up gives files only, with a warnin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from engine_backup.model.components import COMPONENTS, FILES, Component, Kind, in_scope
 from engine_backup.model.errors import Problem
 from engine_backup.model.facts import BackupFacts, DatabaseFacts, FileFacts
+from engine_backup.model.hooks import LATE_STAGE_OF_MODE
+from engine_backup.model.options import BACKUP
 from engine_backup.model.presets import CLASSIC, DEFAULT, PLAIN, PRESETS, Encoding, Packing, Preset, encoding
 from engine_backup.model.requests import BackupRequest, DumpWish
 from engine_backup.model.steps import (
@@ -22,17 +26,25 @@ from engine_backup.model.steps import (
     DumpDatabase,
     Plan,
     Publish,
+    RunHooks,
     SaveFiles,
     TakeSnapshots,
 )
 
+NO_HOOKS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 UNKNOWN_VERSION = Problem(
     "the installed product version is unknown", "name it with --product-version=X.Y.Z, e.g. 4.5.7"
 )
 
 
-def plan_backup(request: BackupRequest, facts: BackupFacts, hook_paths: tuple[str, ...] = ()) -> Plan:
-    """Return the plan; `hook_paths` are what hooks added to the paths to save."""
+def plan_backup(
+    request: BackupRequest,
+    facts: BackupFacts,
+    hook_paths: tuple[str, ...] = (),
+    hooks: Mapping[str, tuple[str, ...]] = NO_HOOKS,
+) -> Plan:
+    """Return the plan; `hooks` are those that are there, by stage, `hook_paths` what they added."""
+    stage = LATE_STAGE_OF_MODE[BACKUP]
     preset, reason = _preset(request, facts)
     saved = _saved(request, facts)
     chosen = {component.name for component in saved}
@@ -44,6 +56,7 @@ def plan_backup(request: BackupRequest, facts: BackupFacts, hook_paths: tuple[st
         *_file_steps(saved, request, preset, extra_paths),
         *(_dump_step(d, request, preset) for d in databases),
         *(CopySqlite(f.component) for f in facts.single_files if f.component.name in chosen),
+        *((RunHooks(stage, hooks[stage]),) if hooks.get(stage) else ()),
         Describe(),
         Publish(str(request.file), facts.target.exists),
         AnnounceEnd(saved),

@@ -8,6 +8,7 @@ can fail comes before what others see.
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 from engine_backup.model.archive import FileEntry, Generation
 from engine_backup.model.components import BY_NAME, COMPONENTS, FILES, REPORTS, Component, Kind, in_scope
@@ -30,10 +31,19 @@ from engine_backup.model.steps import (
     Plan,
     RelabelFiles,
     RewriteCredentials,
+    RunHooks,
     StageFiles,
     StopServices,
 )
-from engine_backup.plan import apache, clashes, database_checks, engine_setup, preflight, unfinished
+from engine_backup.plan import (
+    apache,
+    clashes,
+    database_checks,
+    engine_setup,
+    hook_steps,
+    preflight,
+    unfinished,
+)
 from engine_backup.plan.compatibility import accepts
 from engine_backup.plan.file_selection import Selection, select
 from engine_backup.plan.load_steps import load_steps, with_permissions
@@ -123,6 +133,7 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
                 if not _is_only_a_server(name, request, facts)
             ),
             *_relabelling(selection, components),
+            *_hook_steps(request, facts, selection),
         ),
         notes=_notes(facts, selection),
         warnings=(
@@ -132,6 +143,7 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             *preflight.warnings(facts.preflight, when.astimezone()),
             *_warnings(facts, selection, components),
             *_unwritten(request, facts),
+            *_hook_warnings(request, facts, selection),
             *_lost_privileges(request, facts, made),
             *engine_setup.warnings(request),
         ),
@@ -139,6 +151,19 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
         concerned=_concerned(components, made),
         afterwards=() if made.ends else engine_setup.engine_setup(request, facts, FILES in components),
     )
+
+
+def _hook_steps(request: RestoreRequest, facts: RestoreFacts, selection: Selection) -> tuple[RunHooks, ...]:
+    """Under another root no hooks run at all (design section 9)."""
+    if request.surroundings.root != Path("/"):
+        return ()
+    return hook_steps.hook_steps(facts.hooks, selection, request.run_restored_hooks)
+
+
+def _hook_warnings(request: RestoreRequest, facts: RestoreFacts, selection: Selection) -> list[str]:
+    if request.surroundings.root != Path("/"):
+        return []
+    return hook_steps.warnings(facts.hooks, selection, request.run_restored_hooks)
 
 
 def _concerned(components: tuple[Component, ...], made: Provisioning) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from engine_backup.drivers.archive_writer import ArchiveWriter
 from engine_backup.drivers.postgres import SnapshotFacts
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import Component
-from engine_backup.model.errors import ExitStatus
+from engine_backup.model.errors import EngineBackupError, ExitStatus
 from engine_backup.model.facts import BackupFacts
 from engine_backup.model.options import BACKUP
 from engine_backup.model.requests import BackupRequest
@@ -21,7 +21,7 @@ from engine_backup.model.steps import Plan
 from engine_backup.plan.backup import archive_packing, has_plain_dump, plan_backup
 from engine_backup.run import backup_facts, backup_steps, backup_summary, stopping
 from engine_backup.run.events import Events
-from engine_backup.run.hook_paths import added_backup_paths, warn_of_later_hooks
+from engine_backup.run.hook_stages import Hooks, hooks_of
 from engine_backup.run.output_file import OutputFile, output_file
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.showing_plans import begin
@@ -45,6 +45,8 @@ class BackupRun:
     started: datetime
     stack: ExitStack
     programs: tuple[Programs, ...]
+    hooks: Hooks
+    hook_members: list[str] = field(default_factory=list)
     snapshots: dict[str, SnapshotFacts] = field(default_factory=dict)
     database_facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     file_facts: dict[str, Any] = field(default_factory=backup_summary.describe_none)
@@ -59,29 +61,52 @@ class BackupRun:
 
 def back_up(request: BackupRequest, reporter: Reporter) -> ExitStatus:
     """Make a backup; raises `EngineBackupError`, after which no new file is left."""
-    root = request.surroundings.root
-    facts = backup_facts.observe(request, root / DEFAULT_DIRECTORY)
-    hook_paths = added_backup_paths(request.surroundings, request.file, reporter)
-    warn_of_later_hooks(BACKUP, root, reporter)
-    plan = plan_backup(request, facts, hook_paths)
+    with hooks_of(BACKUP, request.file, request.surroundings, reporter) as hooks:
+        hooks.early()
+        complete = _back_up(_with_named_file(request, hooks, reporter), hooks, reporter)
+    if complete:
+        reporter.say("Done.")
+    return ExitStatus.SUCCESS
+
+
+def _with_named_file(request: BackupRequest, hooks: Hooks, reporter: Reporter) -> BackupRequest:
+    """Take the file that hooks name, where the person named none; raises `EngineBackupError`."""
+    named = hooks.file
+    if named == str(request.file):
+        return request
+    if request.file_named:
+        hooks.offer("FILE", str(request.file))
+        reporter.warn("hooks changed FILE, which has no effect: --file was given")
+        return request
+    file = Path(named)
+    if not file.is_absolute() or file == request.surroundings.log:
+        raise EngineBackupError(
+            f"hooks set FILE to '{named}', which is no place for an archive", "let them set an absolute path"
+        )
+    reporter.say(f"archive file: {file}")
+    return replace(request, file=file)
+
+
+def _back_up(request: BackupRequest, hooks: Hooks, reporter: Reporter) -> bool:
+    """Make the backup; says whether one was asked for, and not only its plan."""
+    facts = backup_facts.observe(request, request.surroundings.root / DEFAULT_DIRECTORY)
+    plan = plan_backup(request, facts, hooks.added_paths, hooks.paths)
     if not begin(plan, request.surroundings, reporter):
-        return ExitStatus.SUCCESS
+        return False
     if facts.target.is_default_directory and not facts.target.directory_exists:
         request.file.parent.mkdir(mode=0o750, parents=True)
     events = Events(facts, reporter, request.surroundings.log)
     try:
-        _execute(request, facts, plan, reporter, events)
+        _execute(request, facts, plan, hooks, events)
     except BaseException as error:
         with stopping.ignored():
             events.failed(str(error) or type(error).__name__)
         raise
-    reporter.say("Done.")
-    return ExitStatus.SUCCESS
+    return True
 
 
-def _execute(
-    request: BackupRequest, facts: BackupFacts, plan: Plan, reporter: Reporter, events: Events
-) -> None:
+def _execute(request: BackupRequest, facts: BackupFacts, plan: Plan, hooks: Hooks, events: Events) -> None:
+    reporter = hooks.reporter
     with ExitStack() as stack:
         workspace = stack.enter_context(private_directory(request.surroundings.tmpdir))
         output = stack.enter_context(output_file(request.file))
@@ -99,6 +124,7 @@ def _execute(
             started=started,
             stack=stack.enter_context(ExitStack()),
             programs=postgres_programs.installed(request.surroundings.pg_bindir, request.surroundings.root),
+            hooks=hooks,
         )
         run.writer.add_directory("db")
         if has_plain_dump(plan):

@@ -40,11 +40,12 @@ from engine_backup.model.steps import (
     Describe,
     DumpDatabase,
     Publish,
+    RunHooks,
     SaveFiles,
     TakeSnapshots,
 )
 from engine_backup.plan.backup import encoding_of, is_hosted_engine
-from engine_backup.run import backup_summary
+from engine_backup.run import backup_summary, hook_members
 from engine_backup.run.reading import check_form
 
 if TYPE_CHECKING:
@@ -188,6 +189,16 @@ def copy_sqlite(step: CopySqlite, run: BackupRun) -> None:
     }
 
 
+def run_hooks(step: RunHooks, run: BackupRun) -> None:
+    """Run hooks, and make members of the files that they leave. Snapshots do not wait for them."""
+    run.stack.close()
+    directory = run.hooks.tar_directory
+    (directory / hook_members.DUMPS_DIRECTORY).mkdir(parents=True, exist_ok=True)
+    run.hooks.offer("tardir", str(directory))
+    run.hooks.run(step.stage, members_directory=directory)
+    run.hook_members += hook_members.add_members(directory, run.writer)
+
+
 def describe(step: Describe, run: BackupRun) -> None:
     """Write what the archive says of itself. The snapshots must have lived until here."""
     run.stack.close()
@@ -227,6 +238,7 @@ def _manifest(run: BackupRun) -> dict[str, Any]:
         "archive_compressor": run.writer.compressor,
         "components": [component.name for component in run.saved],
         **run.file_facts,
+        "hooks": backup_summary.describe_hooks(run.hooks, run.hook_members),
         "members": [_member(record, run) for record in run.writer.records],
     }
 
@@ -259,6 +271,7 @@ HANDLERS: dict[type, Callable[[Any, BackupRun], None]] = {
     SaveFiles: save_files,
     DumpDatabase: dump_database,
     CopySqlite: copy_sqlite,
+    RunHooks: run_hooks,
     Describe: describe,
     Publish: publish,
     AnnounceEnd: announce_end,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine_backup.drivers import certificates, config_files, configuration_summary, otopi_answers
 from engine_backup.model.inspection import InspectedConfiguration
 from engine_backup.model.preflight import CertificateFact
+
+if TYPE_CHECKING:
+    from engine_backup.run.hook_stages import Hooks
 
 
 def describe(root: Path, names: Iterable[bytes]) -> dict[str, Any]:
@@ -20,6 +23,15 @@ def describe(root: Path, names: Iterable[bytes]) -> dict[str, Any]:
 def describe_none() -> dict[str, Any]:
     """Return the same fields for a backup without files."""
     return _fields((), InspectedConfiguration((), 0))
+
+
+def describe_hooks(hooks: Hooks, members: list[str]) -> dict[str, Any]:
+    """Return the field of the manifest that says what hooks ran, and what they added."""
+    return {
+        "ran": [{"stage": hook.stage, "path": str(hook.path), "sha256": hook.digest} for hook in hooks.ran],
+        "paths": list(hooks.added_paths),
+        "members": members,
+    }
 
 
 def _fields(found: Iterable[CertificateFact], configuration: InspectedConfiguration) -> dict[str, Any]:

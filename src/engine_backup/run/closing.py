@@ -43,4 +43,3 @@ def finish(plan: Plan, surroundings: Surroundings, reporter: Reporter) -> None:
     if not plan.afterwards:
         reporter.say(f"Next command: {BY_HAND}")
         reporter.say("You should now run engine-setup.")
-    reporter.say("Done.")

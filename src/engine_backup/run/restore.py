@@ -15,6 +15,7 @@ from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import BY_NAME
 from engine_backup.model.errors import EngineBackupError, ExitStatus, UsageError
 from engine_backup.model.facts import RestoreFacts
+from engine_backup.model.hooks import LATE_STAGE_OF_MODE
 from engine_backup.model.options import RESTORE
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.steps import Plan, StageFiles, StopServices
@@ -23,7 +24,8 @@ from engine_backup.plan.restore import plan_restore
 from engine_backup.run import closing, provisioning_handlers, restore_facts, restore_steps, stopping
 from engine_backup.run.archive_facts import observe_archive
 from engine_backup.run.changing import Change, changing, new_head
-from engine_backup.run.hook_paths import warn_of_later_hooks
+from engine_backup.run.hook_members import offer_members
+from engine_backup.run.hook_stages import Hooks, hooks_of
 from engine_backup.run.reading import checked
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.servers import Server, servers_of
@@ -55,6 +57,7 @@ class RestoreRun:
     kept: KeptFiles
     passing: bytes
     started: datetime
+    hooks: Hooks
     servers: dict[str, Server] = field(default_factory=dict)
     before_the_end: list[Callable[[], None]] = field(default_factory=list)
     created_roles: set[str] = field(default_factory=set)
@@ -64,30 +67,43 @@ class RestoreRun:
 
 def restore(request: RestoreRequest, reporter: Reporter) -> ExitStatus:
     """Restore; raises `EngineBackupError`. What can be checked is checked before the first change."""
+    with hooks_of(RESTORE, request.file, request.surroundings, reporter) as hooks:
+        hooks.with_restored = request.run_restored_hooks
+        hooks.early()
+        added = (*request.include_paths, *hooks.added_paths)
+        complete = _restore(replace(request, include_paths=added), hooks, reporter)
+    if complete:
+        reporter.say("Done.")
+    return ExitStatus.SUCCESS
+
+
+def _restore(request: RestoreRequest, hooks: Hooks, reporter: Reporter) -> bool:
+    """Restore; says whether that was asked for, and not only its plan."""
     surroundings = request.surroundings
     programs = postgres_programs.installed(surroundings.pg_bindir, surroundings.root)
     with ExitStack() as unstoppable, private_directory(surroundings.tmpdir) as workspace:
         _announce(request, reporter)
-        warn_of_later_hooks(RESTORE, surroundings.root, reporter)
         with open_archive(request.file, workspace) as archive:
             checked(archive, reporter)
             archive_facts = observe_archive(archive, programs)
             facts, selection = restore_facts.observe(request, archive_facts, programs, workspace)
+            facts = replace(facts, hooks=hooks.paths)
             started = datetime.now()
             plan = plan_restore(request, facts, selection, started)
             if not begin(plan, surroundings, reporter):
-                return ExitStatus.SUCCESS
+                return False
             _ask(request, facts, reporter)
+            offer_members(archive, LATE_STAGE_OF_MODE[RESTORE], hooks)
             head = new_head(request.file, plan.concerned, surroundings.tmpdir)
             with changing(head, request.keep_undo, surroundings, reporter, unstoppable) as change:
                 run = RestoreRun(
                     request, archive, facts, reporter, workspace, programs, change.undo, change.directory,
-                    change.kept, change.passing, started,
+                    change.kept, change.passing, started, hooks,
                 )  # fmt: skip
                 _execute(plan, run, change)
         closing.tell(plan, facts, reporter)
     closing.finish(plan, surroundings, reporter)
-    return ExitStatus.SUCCESS
+    return True
 
 
 def _ask(request: RestoreRequest, facts: RestoreFacts, reporter: Reporter) -> None:
@@ -149,7 +165,7 @@ def _plan_again(told: Plan, run: RestoreRun) -> Plan:
     """Look at the server that runs now, and plan the rest; raises `RefusedError` with what is in the way."""
     facts, selection = restore_facts.observe(run.request, run.facts.archive, run.programs, run.workspace)
     # Our own journal is among those that are there now.
-    run.facts = replace(facts, journals=())
+    run.facts = replace(facts, journals=(), hooks=run.facts.hooks)
     plan = plan_restore(run.request, run.facts, selection, run.started)
     if plan.gate:
         raise EngineBackupError(f"this did not help: {plan.gate[0]}", "look into the server's log")

@@ -22,6 +22,7 @@ from engine_backup.drivers import (
     sqlite,
 )
 from engine_backup.model.archive import EntryType, FileEntry
+from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.paths import OWN_APACHE_CONFIGURATION
 from engine_backup.model.printable import printable
 from engine_backup.model.steps import (
@@ -33,6 +34,7 @@ from engine_backup.model.steps import (
     PlaceSqlite,
     RelabelFiles,
     RewriteCredentials,
+    RunHooks,
     StageFiles,
     StopServices,
 )
@@ -168,6 +170,15 @@ def relabel_files(step: RelabelFiles, run: RestoreRun) -> None:
         selinux.relabel(root, step.names)
 
 
+def run_hooks(step: RunHooks, run: RestoreRun) -> None:
+    """Run hooks; when they fail, all but what they did themselves is taken back."""
+    try:
+        run.hooks.run(step.stage)
+    except EngineBackupError as error:
+        error.hint += "; what hooks have changed themselves is not taken back"
+        raise
+
+
 HANDLERS: dict[type, Callable[[Any, RestoreRun], None]] = {
     StageFiles: stage_files,
     ForgetApache: forget_apache,
@@ -179,4 +190,5 @@ HANDLERS: dict[type, Callable[[Any, RestoreRun], None]] = {
     PlaceSqlite: place_sqlite,
     RewriteCredentials: rewrite_credentials,
     RelabelFiles: relabel_files,
+    RunHooks: run_hooks,
 }

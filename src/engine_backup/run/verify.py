@@ -5,11 +5,13 @@ from __future__ import annotations
 from engine_backup.drivers import host
 from engine_backup.drivers.archive_reader import Archive, open_archive
 from engine_backup.model.errors import ExitStatus, IncompatibleArchiveError
+from engine_backup.model.hooks import LATE_STAGE_OF_MODE
 from engine_backup.model.options import VERIFY
 from engine_backup.model.requests import VerifyRequest
 from engine_backup.model.verify_levels import Level
 from engine_backup.plan.compatibility import accepts
-from engine_backup.run.hook_paths import warn_of_later_hooks
+from engine_backup.run.hook_members import offer_members
+from engine_backup.run.hook_stages import Hooks, hooks_of
 from engine_backup.run.reading import check_form, checked
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.workspace import private_directory
@@ -17,9 +19,16 @@ from engine_backup.run.workspace import private_directory
 
 def verify(request: VerifyRequest, reporter: Reporter) -> ExitStatus:
     """Verify; raises `EngineBackupError` at the first thing that is wrong."""
+    with hooks_of(VERIFY, request.file, request.surroundings, reporter) as hooks:
+        hooks.early()
+        _verify(request, hooks, reporter)
+    reporter.say("Done.")
+    return ExitStatus.SUCCESS
+
+
+def _verify(request: VerifyRequest, hooks: Hooks, reporter: Reporter) -> None:
     surroundings = request.surroundings
     reporter.say("Verifying:")
-    warn_of_later_hooks(VERIFY, surroundings.root, reporter)
     with private_directory(surroundings.tmpdir) as workspace:
         reporter.say(f"- Unpacking file '{request.file}'")
         with open_archive(request.file, workspace) as archive:
@@ -31,8 +40,9 @@ def verify(request: VerifyRequest, reporter: Reporter) -> ExitStatus:
                 from engine_backup.run.verified_members import check_members
 
                 check_members(request, archive, workspace, reporter)
-    reporter.say("Done.")
-    return ExitStatus.SUCCESS
+            stage = LATE_STAGE_OF_MODE[VERIFY]
+            offer_members(archive, stage, hooks)
+            hooks.run(stage)
 
 
 def _check_version(request: VerifyRequest, archive: Archive, reporter: Reporter) -> None:
