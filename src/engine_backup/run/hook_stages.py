@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from engine_backup.drivers import config_files, hook_running, hooks
+from engine_backup.drivers.children import RUN_VARIABLE
 from engine_backup.drivers.hook_running import ShellState
-from engine_backup.drivers.process import RUN_VARIABLE
 from engine_backup.model.components import COMPONENTS
 from engine_backup.model.errors import EngineBackupError, InterruptedByUserError
 from engine_backup.model.hooks import CLEANUP, CONFIG, EARLY_STAGES, Hook, StageHooks, stages_of
