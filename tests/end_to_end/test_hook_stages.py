@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from engine_backup.model.hooks import STAGES, stages_of
 from tests.support import hook_machine
 from tests.support.hook_machine import HookMachine
 from tests.support.pages import DOCS, block
+from tests.support.sample import Original
 
 pytestmark = pytest.mark.skipif(not hook_machine.available(), reason="needs root and mount namespaces")
 TELL = 'echo "$MODE {stage}" >> "$out/told"\n'
@@ -175,6 +177,40 @@ class TestVariables:
         result = machine.run("restore")
         assert result.returncode == 0, result.stderr
         assert (machine.own / "etc/lab/settings").read_text() == "archived"
+
+
+class TestDatabases:
+    LOOK = (
+        "import os, psycopg2\n"
+        "from contextlib import closing\n"
+        "names = dict(host='H', port='P', user='U', password='W', dbname='D')\n"
+        "words = {key: os.environ[name] for key, name in names.items()}\n"
+        "with closing(psycopg2.connect(**words)) as connection:\n"
+        "    cursor = connection.cursor()\n"
+        "    cursor.execute(\"SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'\")\n"
+        "    print(cursor.fetchone()[0])\n"
+    )
+
+    def test_scripts_can_log_in_and_no_snapshot_waits_for_them(
+        self, machine: HookMachine, original: Original
+    ):
+        for name in ("etc", "var"):
+            shutil.copytree(
+                original.machine.root / name, machine.own / name, symlinks=True, dirs_exist_ok=True
+            )
+        look = machine.directory / "look.py"
+        look.write_text(self.LOOK)
+        machine.script("config", "")
+        machine.script(
+            "dobackup",
+            "H=$ENGINE_DB_HOST P=$ENGINE_DB_PORT U=$ENGINE_DB_USER"
+            " W=$ENGINE_DB_PASSWORD D=$ENGINE_DB_DATABASE"
+            f' PYTHONPATH={os.pathsep.join(sys.path)} {sys.executable} {look} > "$out/told"\n',
+        )
+        backed_up(machine, "--scope=db")
+        assert machine.told() == ["0"]
+        assert "db/engine_backup.db" in members(machine)
+        assert original.sample.credentials["engine"].password.reveal() not in machine.log.read_text()
 
 
 class TestMembers:
