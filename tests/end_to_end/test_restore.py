@@ -499,6 +499,21 @@ class TestLabels:
         for name in filter(None, names):
             assert os.path.lexists(name)
 
+    def test_directories_that_had_to_be_made_are_labelled(self, labelled: Target):
+        labelled.machine.engine_backup("restore", "--scope=files").check()
+        names = (labelled.machine.directory / "labelled").read_bytes().split(b"\0")
+        made = labelled.machine.root / "etc/pki"
+        assert os.fsencode(made) in names
+        assert os.fsencode(labelled.machine.root / "etc") not in names
+        assert len(names) == len(set(names))
+
+    def test_a_missing_program_is_known_before(self, labelled: Target):
+        (labelled.machine.root / "usr/sbin/restorecon").unlink()
+        result = labelled.machine.engine_backup("restore", "--scope=files")
+        assert result.status == 3
+        assert result.fatal[0] == "FATAL: SELinux is on, but there is no restorecon"
+        assert not (labelled.machine.root / "etc/ovirt-engine").exists()
+
     def test_nothing_is_done_where_selinux_is_off(self, labelled: Target):
         (labelled.machine.root / "usr/sbin/selinuxenabled").write_text("#!/bin/sh\nexit 1\n")
         labelled.machine.engine_backup("restore", "--scope=files").check()

@@ -18,6 +18,7 @@ from tests.faults.bench import Bench
 from tests.faults.invariants import State, as_complete, leftovers, snapshot
 from tests.faults.namespace import Namespace
 from tests.support.machine import Machine
+from tests.support.old_pkcs12 import plant_old_pkcs12
 
 CLEAN, OLD, IN_PLACE, BESIDE = "clean", "old", "in place", "beside"
 
@@ -127,6 +128,7 @@ def made_ground() -> Iterator[Ground]:
                 for statement in BEYOND_DUMPS:
                     cursor.execute(statement)
                 connection.commit()
+            plant_old_pkcs12(machine.root)
             machine.engine_backup("backup").check()
             port = server.port
         ground = Ground(directory, sockets, sample, machine.archive, port)

@@ -16,11 +16,12 @@ from tests.faults.bench import Bench
 from tests.faults.namespace import FILLER
 from tests.faults.programs import DATA
 from tests.faults.server_state import ServerState
+from tests.support.old_pkcs12 import KEYS, OLD_NAME
 
 # Directories whose time changes by what comes and goes in them; nothing else of them may.
 UNTIMED = (DATA, "var/lib/ovirt-engine-backup", "var/lib/ovirt-engine-backup/restore")
 _TIME = re.compile(r"\d{14,20}")
-_COPY = re.compile(r"\.conf\.\d{14}")
+_COPY = re.compile(r"\.(conf|backup)\.\d{14}")
 _OBJECT_ID = re.compile(r"^\[\d+, ")
 _VERIFIER = re.compile(r"SCRAM-SHA-256\$[^'\"]+")
 
@@ -95,7 +96,7 @@ def leftovers(bench: Bench) -> list[str]:
 def as_complete(state: State, since_ns: int) -> State:
     """Return what two complete restores have in common: without times of the run, ids and random texts."""
     files = {
-        _TIME.sub("TIME", path): _masked(found, since_ns)
+        _TIME.sub("TIME", path): _masked(path, found, since_ns)
         for path, found in state.files.items()
         # How many copies a run leaves of a conf file, and what is in them, depends on seconds.
         if not _COPY.search(path)
@@ -111,7 +112,10 @@ def as_complete(state: State, since_ns: int) -> State:
     return State(files, state.units, state.running, server)
 
 
-def _masked(found: FileFingerprint, since_ns: int) -> FileFingerprint:
+def _masked(path: str, found: FileFingerprint, since_ns: int) -> FileFingerprint:
+    if path == f"{KEYS}/{OLD_NAME}":
+        # Encrypted anew, with random salts.
+        found = replace(found, content="")
     return replace(found, mtime_ns=0) if found.mtime_ns >= since_ns else found
 
 

@@ -62,6 +62,7 @@ KINDS = (
     Kind("GrantReading", CLEAN, 1, False, "", ADMINISTRATION),
     Kind("RenameDatabases", CLEAN, 1, True, "", ADMINISTRATION),
     Kind("ForgetApache", CLEAN, 1, False, "", (*SERVER, FULL_UNDO, LOCKED_UNDO)),
+    Kind("EncryptPkcs12", CLEAN, 1, False, "", (*SERVER, FULL_UNDO, LOCKED_UNDO)),
     Kind("PlaceFiles", CLEAN, 1, True, "", (*SERVER, *FILES)),
     Kind("PlaceSqlite", CLEAN, 1, True, "", (*SERVER, FULL_UNDO, LOCKED_UNDO)),
     Kind("RelabelFiles", CLEAN, 1, False, "restorecon", SERVER),
@@ -86,7 +87,14 @@ KINDS = (
 )
 
 # Steps that come when all databases have their names.
-AFTER_DATABASES = ("ForgetApache", "PlaceFiles", "PlaceSqlite", "RewriteCredentials", "RelabelFiles")
+AFTER_DATABASES = (
+    "ForgetApache",
+    "EncryptPkcs12",
+    "PlaceFiles",
+    "PlaceSqlite",
+    "RewriteCredentials",
+    "RelabelFiles",
+)
 
 # The ends that differ from the rule of `end_of`, with the reason.
 ENDS: dict[tuple[str, str, str], str] = {

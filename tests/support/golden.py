@@ -27,6 +27,8 @@ REPORTS = (
     "etc/httpd/conf.d/z-ovirt-engine-reports-proxy.conf",
     "etc/ovirt-engine/engine.conf.d/10-setup-reports-access.conf",
 )
+# Those of the 4.5 archives, whatever part of them stock was asked to restore.
+_OLD_PKCS12 = {"etc/pki/ovirt-engine/keys/engine.p12"}
 # In the trees of generations A and B these came to be on the way to something (reference 13.7).
 BY_PRODUCTS = {
     *("etc", "etc/firewalld", "etc/firewalld/services", "etc/httpd", "etc/httpd/conf.d", "etc/pki"),
@@ -57,6 +59,14 @@ def left_out(found: dict[str, Any]) -> set[str]:
     reports = set() if "reports" in found["databases"] else reports
     apache = {entry["path"] for entry in found["files"] if entry["path"].startswith(APACHE)}
     return LEFT_OUT | reports | (apache if asks_about_apache(found) else set())
+
+
+def encrypted_anew(found: dict[str, Any]) -> set[str]:
+    """Return the PKCS#12 files in old encryption; those of releases before 4.5 were all made so."""
+    stock = found.get("after_stock_restore", {})
+    if found["version"].startswith("4.5"):
+        return {path for path in stock.get("files_changed", ()) if path.endswith(".p12")} or _OLD_PKCS12
+    return {entry["path"] for entry in found["files"] if entry["path"].endswith(".p12")}
 
 
 def corrected_as_today(found: dict[str, Any]) -> bool:

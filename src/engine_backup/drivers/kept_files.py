@@ -97,6 +97,10 @@ class KeptFiles:
         self._keep(name, fresh)
         self._write(fresh)
 
+    def new(self) -> tuple[bytes, ...]:
+        """Return the names under which nothing stood before, missing directories above files among them."""
+        return tuple(record.name for record in self._records if record.status is None)
+
     def restore(self) -> tuple[bytes, ...]:
         """Put everything back, the last change first; times of directories at the very end.
 

@@ -21,6 +21,11 @@ def is_enabled(root: Path) -> bool:
     return process.run(Command(program), accept=frozenset({0, 1})).status == 0
 
 
+def can_relabel(root: Path) -> bool:
+    """Say whether the root has the program that `relabel` needs."""
+    return find_program("restorecon", root) is not None
+
+
 def relabel(root: Path, names: Iterable[bytes]) -> None:
     """Give files the labels that the policy has for their places; `names` are relative to the root.
 

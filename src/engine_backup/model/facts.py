@@ -11,6 +11,7 @@ from engine_backup.model.components import Component
 from engine_backup.model.engine_setup import ArchivedSetup, SetupFacts
 from engine_backup.model.errors import Problem
 from engine_backup.model.journal import JournalFacts
+from engine_backup.model.pkcs12 import Pkcs12Facts
 from engine_backup.model.preflight import CertificateFact, PreflightFacts
 from engine_backup.model.secret import Secret
 from engine_backup.model.server import (
@@ -184,6 +185,7 @@ class ArchiveFacts:
     recorded_sizes: Mapping[str, int] = field(default_factory=dict)
     hosted_engine: bool = False
     setup: ArchivedSetup = field(default_factory=ArchivedSetup)
+    pkcs12: Pkcs12Facts | None = None
 
 
 @dataclass(frozen=True)

@@ -87,10 +87,16 @@ class PackageFact:
 
 @dataclass(frozen=True)
 class PreflightFacts:
-    """All of it. `hosted_engine`: the archive's engine ran in a machine that it managed itself."""
+    """All of it. `hosted_engine`: the archive's engine ran in a machine that it managed itself.
+
+    `openssl_major` is the major version of OpenSSL here, None when nothing tells it. `relabels` says whether
+    restored files can be given SELinux labels; None where SELinux is off.
+    """
 
     certificates: tuple[CertificateFact, ...] = ()
     spaces: tuple[SpaceFact, ...] = ()
     services: tuple[ServiceFact, ...] = ()
     packages: tuple[PackageFact, ...] = ()
     hosted_engine: bool = False
+    openssl_major: int | None = None
+    relabels: bool | None = None

@@ -13,6 +13,7 @@ from engine_backup.model.engine_setup import RunEngineSetup
 from engine_backup.model.errors import Problem
 from engine_backup.model.facts import Credentials
 from engine_backup.model.presets import Encoding, Packing
+from engine_backup.model.secret import Secret
 
 
 def packing_text(packing: Packing) -> str:
@@ -142,6 +143,23 @@ class ForgetApache:
 
     def __str__(self) -> str:
         return "let engine-setup ask about Apache again: the operating system is another one"
+
+
+@dataclass(frozen=True)
+class EncryptPkcs12:
+    """Encrypt unpacked PKCS#12 files anew, before they are put in their places (reference 9.5).
+
+    `entries` and `kept` belong together: each file, and the name under which it stays as it was.
+    """
+
+    entries: tuple[FileEntry, ...]
+    kept: tuple[FileEntry, ...]
+    password: Secret
+
+    def __str__(self) -> str:
+        return (
+            f"encrypt {len(self.entries)} PKCS#12 files anew, and keep them as they were beside the new ones"
+        )
 
 
 @dataclass(frozen=True)

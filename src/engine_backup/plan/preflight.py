@@ -24,6 +24,8 @@ HOSTED_ENGINE_NOTE = (
     " (docs/restore-guide.md)"
 )
 
+NO_RESTORECON = Problem("SELinux is on, but there is no restorecon", "dnf install policycoreutils")
+
 
 def warnings(facts: PreflightFacts, now: datetime) -> tuple[str, ...]:
     """Return what does not keep a restore from running; `now` has a time zone."""
@@ -44,7 +46,8 @@ def problems(facts: PreflightFacts) -> tuple[Problem, ...]:
         for service in facts.services
         if service.running and not service.stops
     )
-    return (*running, *space.problems(facts.spaces))
+    unlabelled = (NO_RESTORECON,) if facts.relabels is False else ()
+    return (*running, *space.problems(facts.spaces), *unlabelled)
 
 
 def to_stop(facts: PreflightFacts) -> tuple[ServiceFact, ...]:

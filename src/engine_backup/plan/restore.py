@@ -41,6 +41,7 @@ from engine_backup.plan import (
     database_checks,
     engine_setup,
     hook_steps,
+    pkcs12,
     preflight,
     unfinished,
 )
@@ -114,6 +115,8 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
     """Return the plan; `when` goes into passing and alternative names."""
     components = restored_components(request, facts.archive)
     made = plan_provisioning(request, facts, when)
+    encrypting = pkcs12.encrypting(facts, selection, when)
+    placed = (*selection.restore, *(entry for step in encrypting for entry in step.kept))
     return Plan(
         gate=made.gate,
         steps=made.before
@@ -125,14 +128,14 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             *load_steps(request, facts, made),
             *made.after,
             *apache.forgetting(facts, selection),
-            *((PlaceFiles(selection.restore),) if selection.restore else ()),
+            *encrypting,
+            *((PlaceFiles(placed),) if placed else ()),
             *(PlaceSqlite(c) for c in components if c.kind is Kind.SQLITE),
             *(
-                RewriteCredentials(BY_NAME[name], credentials)
-                for name, credentials in request.changed.items()
-                if not _is_only_a_server(name, request, facts)
+                RewriteCredentials(component, request.changed[component.name])
+                for component in _rewritten(request, facts)
             ),
-            *_relabelling(selection, components),
+            *_relabelling(placed, components, _rewritten(request, facts)),
             *_hook_steps(request, facts, selection),
         ),
         notes=_notes(facts, selection),
@@ -142,6 +145,7 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             *made.warnings,
             *preflight.warnings(facts.preflight, when.astimezone()),
             *_warnings(facts, selection, components),
+            *pkcs12.warnings(facts, selection),
             *_unwritten(request, facts),
             *_hook_warnings(request, facts, selection),
             *_lost_privileges(request, facts, made),
@@ -176,11 +180,19 @@ def _stopping(facts: RestoreFacts) -> tuple[StopServices, ...]:
     return (StopServices(units),) if units else ()
 
 
-def _relabelling(selection: Selection, components: tuple[Component, ...]) -> tuple[RelabelFiles, ...]:
+def _relabelling(
+    placed: tuple[FileEntry, ...], components: tuple[Component, ...], rewritten: tuple[Component, ...]
+) -> tuple[RelabelFiles, ...]:
     """Label what is restored, by the archive's list, and not by one of what was there (quirk 32)."""
-    names = [entry.path for entry in selection.restore]
+    names = [entry.path for entry in placed]
+    names += [path.lstrip("/").encode() for c in rewritten for path in c.credentials_files]
     names += [c.path.lstrip("/").encode() for c in components if c.kind is Kind.SQLITE]
-    return (RelabelFiles(tuple(names)),) if names else ()
+    return (RelabelFiles(tuple(dict.fromkeys(names))),) if names else ()
+
+
+def _rewritten(request: RestoreRequest, facts: RestoreFacts) -> tuple[Component, ...]:
+    """Return the components whose conf files get other credentials."""
+    return tuple(BY_NAME[name] for name in request.changed if not _is_only_a_server(name, request, facts))
 
 
 def _notes(facts: RestoreFacts, selection: Selection) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Optional
 
 from engine_backup.drivers import (
@@ -34,6 +35,7 @@ from engine_backup.plan import load_rules
 from engine_backup.plan.grants import grantees, has_foreign_grants, is_privilege, privilege_statements
 from engine_backup.plan.load_rules import Contents
 from engine_backup.plan.space import recorded_sizes
+from engine_backup.run import pkcs12_facts
 from engine_backup.run.reading import is_wanted, open_dump, statements
 
 ReadLogin = Callable[[Configuration, Component], Optional[Credentials]]
@@ -41,9 +43,13 @@ APACHE_CONFIGURED = "OVESETUP_APACHE/configured"
 FIREWALLD_FILES = b"etc/firewalld/"
 
 
-def observe_archive(archive: Archive, programs: tuple[Programs, ...]) -> ArchiveFacts:
-    """Return what a plan needs to know; raises `EngineBackupError` for what is damaged or hostile."""
-    files = archive.read_files(is_wanted) if archive.files_kind else {}
+def observe_archive(archive: Archive, programs: tuple[Programs, ...], root: Path) -> ArchiveFacts:
+    """Return what a plan needs to know; raises `EngineBackupError` for what is damaged or hostile.
+
+    Programs of `root` are asked where a library cannot tell.
+    """
+    small = pkcs12_facts.small_files(archive)
+    files = archive.read_files(lambda p: is_wanted(p) or p in small) if archive.files_kind else {}
     texts = {
         "/" + os.fsdecode(path): content for path, content in files.items() if config_files.is_wanted(path)
     }
@@ -63,6 +69,7 @@ def observe_archive(archive: Archive, programs: tuple[Programs, ...]) -> Archive
         readers=_logins(configuration, config_files.reader_credentials),
         certificates=certificates.read({p: c for p, c in files.items() if certificates.is_certificate(p)}),
         recorded_sizes=recorded_sizes(archive.manifest),
+        pkcs12=pkcs12_facts.observe(archive, files, configuration, root),
         hosted_engine=bool((archive.manifest or {}).get("hosted_engine")) or hosted_engine(answers),
         setup=ArchivedSetup(_simple(answers), any(e.path.startswith(FIREWALLD_FILES) for e in entries)),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine_backup.drivers import disk_space, host, packages, services
+from engine_backup.drivers import disk_space, host, packages, pkcs12, selinux, services
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.model.components import Component, Kind
 from engine_backup.model.facts import ArchiveFacts, TargetDatabase
@@ -36,6 +36,8 @@ def observe_preflight(
             for package in c.packages
         ),
         hosted_engine=archive.hosted_engine,
+        openssl_major=pkcs12.openssl_major(root) if archive.pkcs12 and archive.pkcs12.old else None,
+        relabels=selinux.can_relabel(root) if selinux.is_enabled(root) else None,
     )
 
 

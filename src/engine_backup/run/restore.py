@@ -85,7 +85,7 @@ def _restore(request: RestoreRequest, hooks: Hooks, reporter: Reporter) -> bool:
         _announce(request, reporter)
         with open_archive(request.file, workspace) as archive:
             checked(archive, reporter)
-            archive_facts = observe_archive(archive, programs)
+            archive_facts = observe_archive(archive, programs, surroundings.root)
             facts, selection = restore_facts.observe(request, archive_facts, programs, workspace)
             facts = replace(facts, hooks=hooks.paths)
             started = datetime.now()

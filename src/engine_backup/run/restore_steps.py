@@ -16,6 +16,7 @@ from engine_backup.drivers import (
     engine_fixes,
     file_placing,
     file_tree,
+    pkcs12,
     postgres,
     selinux,
     services,
@@ -25,9 +26,11 @@ from engine_backup.model.archive import EntryType, FileEntry
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.paths import OWN_APACHE_CONFIGURATION
 from engine_backup.model.printable import printable
+from engine_backup.model.secret import Secret
 from engine_backup.model.steps import (
     ApplyFixes,
     CreateExtensions,
+    EncryptPkcs12,
     ForgetApache,
     LoadDumps,
     PlaceFiles,
@@ -76,6 +79,35 @@ def forget_apache(step: ForgetApache, run: RestoreRun) -> None:
         "You will be asked about it on the next engine-setup run.",
         *(OWN_APACHE_NOTE if OWN_APACHE_CONFIGURATION in step.left_out else ()),
     )
+
+
+def encrypt_pkcs12(step: EncryptPkcs12, run: RestoreRun) -> None:
+    """Encrypt the unpacked files anew; each stays as it was under another name, whatever happens."""
+    changed = 0
+    for entry, kept in zip(step.entries, step.kept):
+        staged, original = (
+            run.staging / STAGED_FILES / os.fsdecode(one.stored_name) for one in (entry, kept)
+        )
+        staged.rename(original)
+        original.chmod(0o600)
+        old = original.read_bytes()
+        new = _encrypted(entry, old, step.password, run)
+        with staged.open("xb") as file:
+            file.write(new)
+        changed += new != old
+    run.reporter.say(f"- {changed} PKCS#12 files encrypted anew; as *.backup.* they stay as they were")
+
+
+def _encrypted(entry: FileEntry, content: bytes, password: Secret, run: RestoreRun) -> bytes:
+    """Return the new content of a file, or the old one with a warning."""
+    name = "/" + printable(os.fsdecode(entry.path))
+    try:
+        new = pkcs12.encrypted_anew(content, password, run.request.surroundings.root)
+    except pkcs12.NotEncryptedError as error:
+        run.reporter.warn(f"{name} is restored in its old encryption: {error.message}")
+        return content
+    run.reporter.note(f"encrypted anew: {name}")
+    return new
 
 
 def stop_services(step: StopServices, run: RestoreRun) -> None:
@@ -163,11 +195,19 @@ def rewrite_credentials(step: RewriteCredentials, run: RestoreRun) -> None:
 
 
 def relabel_files(step: RelabelFiles, run: RestoreRun) -> None:
-    """Give restored files the labels of their places; undone files come back with their own."""
+    """Give restored files the labels of their places; undone files come back with their own.
+
+    Also directories above them that were missing, and copies of conf files that were rewritten.
+    """
     root = run.request.surroundings.root
     if selinux.is_enabled(root):
-        run.reporter.note("setting SELinux labels")
-        selinux.relabel(root, step.names)
+        names = [
+            name
+            for name in dict.fromkeys((*step.names, *run.kept.new()))
+            if os.path.lexists(os.path.join(os.fsencode(root), name))
+        ]
+        run.reporter.note(f"setting SELinux labels of {len(names)} files and directories")
+        selinux.relabel(root, names)
 
 
 def run_hooks(step: RunHooks, run: RestoreRun) -> None:
@@ -182,6 +222,7 @@ def run_hooks(step: RunHooks, run: RestoreRun) -> None:
 HANDLERS: dict[type, Callable[[Any, RestoreRun], None]] = {
     StageFiles: stage_files,
     ForgetApache: forget_apache,
+    EncryptPkcs12: encrypt_pkcs12,
     StopServices: stop_services,
     CreateExtensions: create_extensions,
     LoadDumps: load_dumps,
