@@ -53,6 +53,7 @@ def test_restores_completely(name: str, tmp_path: Path, server: ScratchServer) -
     found = golden.facts(name)
     machine = Machine(tmp_path)
     machine.install()
+    there_before = golden_restored.files_below(machine.root)
     shutil.copy2(golden.archive(name), machine.archive)
     databases = [c for c in found["databases"] if BY_NAME[c].kind is Kind.POSTGRES]
     prefix = "g" + name.replace(".", "").replace("-", "_")
@@ -71,9 +72,10 @@ def test_restores_completely(name: str, tmp_path: Path, server: ScratchServer) -
     for component, credentials in logins.items():
         golden_restored.check_database(found, component, fingerprint_database(credentials))
     golden_restored.check_files(found, machine.root)
+    golden_restored.check_as_stock(found, machine.root, there_before)
     golden_restored.check_apache(found, machine.root)
     if "grafana" in found["databases"]:
-        golden_restored.check_grafana(found, machine.root)
+        golden_restored.check_grafana(found, machine.root, machine.archive)
     assert machine.leftovers() == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,38 @@ BY_PRODUCTS = {
     *("var/lib/ovirt-engine-reports", "var/lib/ovirt-engine-reports/ovirt-engine-reports.war"),
     "var/lib/ovirt-engine-reports/ovirt-engine-reports.war/WEB-INF",
 }
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Archived or created paths (a regular expression) that a restore leaves otherwise than stock's.
+
+    `row` is the first cell of the row in docs/differences.md that says why. `how` is what is different:
+    "left out", "restored" (stock left it out), "changed" or "created".
+    """
+
+    paths: str
+    how: str
+    row: str
+
+
+PACKAGED = "files of packages, of PostgreSQL's software collection, brands of 4.3"
+DIFFERENCES = (
+    Difference(r"var/lib/ovirt-engine/engine\.up", "left out", "31"),
+    Difference(r"etc/httpd/conf\.d/.*", "left out", "34"),
+    Difference(r"etc/httpd(/conf\.d)?", "left out", "13.7"),
+    # What later releases of stock leave out too.
+    Difference(r"etc/ovirt-engine-setup\.conf\.d/10-packaging\.conf", "left out", PACKAGED),
+    Difference(r"etc/ovirt-engine/engine-config/engine-config\.properties", "left out", PACKAGED),
+    Difference(r"etc/ovirt-engine/engine\.conf\.d/10-scl-postgres\.conf", "left out", PACKAGED),
+    Difference(r"etc/pki/ovirt-engine/(ca)?cert\.template\.in", "left out", PACKAGED),
+    Difference(r"etc/pki/ovirt-engine/openssl\.conf", "left out", PACKAGED),
+    Difference(r"var/lib/ovirt-engine(/.*)?", "restored", "13.1"),
+    # Stock did so since 3.6.6.1.
+    Difference(
+        r"etc/ovirt-engine-setup\.conf\.d/20-setup-ovirt-post\.conf", "changed", "another operating system"
+    ),
+)
 
 
 def archive(name: str) -> Path:

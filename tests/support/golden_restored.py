@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sqlite3
+import tarfile
 from pathlib import Path
 
 from engine_backup.drivers.file_placing import group_number, user_number
@@ -40,16 +42,16 @@ def check_files(found, root: Path) -> None:
             assert not os.path.lexists(path) or os.lstat(path).st_mtime != entry["mtime"]
             continue
         if entry["path"] in conf:
+            # It is rewritten, and nobody else may read it for that.
+            _check_protection(entry, status)
             continue
         status = os.lstat(path)
         if entry["type"] == "symlink":
             assert os.readlink(path) == os.fsencode(entry["target"])
             continue
-        assert oct(status.st_mode & 0o7777)[2:].rjust(4, "0") == entry["mode"], entry["path"]
+        _check_protection(entry, status)
         if entry["path"] not in {path.rpartition("/")[0] for path in conf}:
             assert int(status.st_mtime) == entry["mtime"], entry["path"]
-        if os.getuid() == 0:
-            assert (status.st_uid, status.st_gid) == _owner(entry)
         if entry["path"] == ANSWERS and golden.asks_about_apache(found):
             continue
         if entry["type"] == "file" and os.access(path, os.R_OK):
@@ -67,11 +69,61 @@ def _as_it_was(path: bytes, entry, found) -> bytes:
     return os.fsencode(kept)
 
 
+def _check_protection(entry, status: os.stat_result) -> None:
+    """Compare mode and owner; an ordinary user can set no owner."""
+    assert oct(status.st_mode & 0o7777)[2:].rjust(4, "0") == entry["mode"], entry["path"]
+    if os.getuid() == 0:
+        assert (status.st_uid, status.st_gid) == _owner(entry), entry["path"]
+
+
 def check_apache(found, root: Path) -> None:
     """On another system than the archive's, engine-setup has to ask about Apache again, as with stock."""
     answers = (root / ANSWERS).read_text()
     assert ("OVESETUP_APACHE/configured=bool:True" in answers) is not golden.asks_about_apache(found)
     assert "OVESETUP_APACHE/configureRootRedirection=bool:True" in answers
+
+
+# Encrypted anew, with a copy beside it; held by tests of its own.
+PKCS12 = re.compile(r"etc/pki/ovirt-engine/keys/[^/]*\.p12(\.backup\.YYYYmmddHHMMSS)?")
+TIME = re.compile(r"(?<=\.)[0-9]{14}$")
+
+
+def check_as_stock(found, root: Path, there_before: set[str]) -> None:
+    """Compare what is left out, changed and created with what the stock tool did, but for what is listed."""
+    stock = found.get("after_stock_restore")
+    if stock is None:
+        return
+    conf = {path.lstrip("/") for c in found["databases"] for path in BY_NAME[c].credentials_files}
+    paths = {entry["path"]: os.fsencode(root) + b"/" + _name(entry) for entry in found["files"]}
+    missing = {path for path, place in paths.items() if not os.path.lexists(place)}
+    stock_missing = set(stock["files_not_restored"])
+    _all_listed(missing - stock_missing, "left out")
+    _all_listed(stock_missing - missing, "restored")
+    changed = {
+        entry["path"]
+        for entry in found["files"]
+        if entry["type"] == "file" and entry["path"] not in missing | conf
+        if os.access(paths[entry["path"]], os.R_OK) and _sha256(paths[entry["path"]]) != entry["sha256"]
+    }
+    _all_listed(changed ^ set(stock["files_changed"]), "changed")
+    known = {_name(entry) for entry in found["files"]}
+    present = {path for path in files_below(root) if os.fsencode(path) not in known}
+    # The credentials are changed here, and each file that is rewritten has its copy.
+    created = {TIME.sub("YYYYmmddHHMMSS", path) for path in present - there_before}
+    created -= {f"{path}.YYYYmmddHHMMSS" for path in conf}
+    _all_listed(created ^ set(stock["files_created"]), "created")
+
+
+def files_below(root: Path) -> set[str]:
+    """Return everything but directories, relative to the root."""
+    names = (os.path.join(place, name) for place, _, names in os.walk(root) for name in names)
+    return {os.path.relpath(name, root) for name in names}
+
+
+def _all_listed(paths: set[str], how: str) -> None:
+    allowed = [re.compile(d.paths) for d in golden.DIFFERENCES if d.how == how]
+    unlisted = [p for p in paths if not PKCS12.fullmatch(p) and not any(r.fullmatch(p) for r in allowed)]
+    assert not unlisted, (how, unlisted)
 
 
 def _name(entry) -> bytes:
@@ -87,7 +139,17 @@ def _sha256(path: bytes) -> str:
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def check_grafana(found, root: Path) -> None:
+def check_grafana(found, root: Path, archive: Path) -> None:
+    """Every byte, owner and mode are those of the member."""
+    place = root / "var/lib/grafana/grafana.db"
+    assert _sha256(os.fsencode(place)) == found["databases"]["grafana"]["sha256"]
+    with tarfile.open(archive) as opened:
+        member = opened.getmember("./db/grafana.db")
+    status = place.stat()
+    assert status.st_mode & 0o7777 == member.mode
+    if os.getuid() == 0:
+        owner = user_number(member.uname, member.uid), group_number(member.gname, member.gid)
+        assert (status.st_uid, status.st_gid) == owner
     database = sqlite3.connect(root / "var/lib/grafana/grafana.db")
     try:
         for table, rows in found["databases"]["grafana"]["tables"].items():
