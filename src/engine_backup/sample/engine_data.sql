@@ -118,6 +118,8 @@ INSERT INTO image_storage_domain_map
       FROM disk JOIN vm ON vm.n = disk.vm;
 INSERT INTO vm_device (device_id, vm_id, type, device, spec_params, is_plugged)
     SELECT disk.id, vm.id, 'disk', 'disk', '{ }', true FROM disk JOIN vm ON vm.n = disk.vm;
+INSERT INTO disk_vm_element
+    SELECT disk.id, vm.id, disk.second = 0, 'VirtIO_SCSI' FROM disk JOIN vm ON vm.n = disk.vm;
 INSERT INTO vm_device (device_id, vm_id, type, device, spec_params, is_plugged)
     SELECT pg_temp.gid(kind, vm.n), vm.id, kind, device, E'{\n  "model" : "' || model || E'"\n}', true
       FROM vm, (VALUES ('interface', 'bridge', 'pv'), ('video', 'vga', 'vga'), ('controller', 'virtio-scsi', 'virtio-scsi'),

@@ -236,6 +236,14 @@ CREATE TABLE image_storage_domain_map (
     PRIMARY KEY (image_id, storage_domain_id)
 );
 
+CREATE TABLE disk_vm_element (
+    disk_id         uuid NOT NULL REFERENCES base_disks (disk_id) ON DELETE CASCADE,
+    vm_id           uuid NOT NULL REFERENCES vm_static (vm_guid) ON DELETE CASCADE,
+    is_boot         boolean NOT NULL DEFAULT false,
+    disk_interface  varchar(32) NOT NULL,
+    PRIMARY KEY (disk_id, vm_id)
+);
+
 CREATE TABLE snapshots (
     snapshot_id       uuid PRIMARY KEY,
     vm_id             uuid NOT NULL REFERENCES vm_static (vm_guid) ON DELETE CASCADE,
