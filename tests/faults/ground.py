@@ -31,6 +31,14 @@ BEYOND_DUMPS = (
     "ALTER ROLE cfme_reader IN DATABASE engine SET statement_timeout = '9s'",
 )
 
+# One of its machines is taken for the engine's own, and two hosts for those that it may run on.
+HOSTED_ENGINE = (
+    "UPDATE vm_static SET vm_name = 'HostedEngine' WHERE vm_guid = (SELECT vm_id FROM vm_device"
+    " WHERE type = 'disk' GROUP BY vm_id HAVING count(*) = 1 ORDER BY vm_id LIMIT 1)",
+    "UPDATE vds_statistics SET ha_score = 3400, ha_configured = true"
+    " WHERE vds_id IN (SELECT vds_id FROM vds_static ORDER BY vds_name LIMIT 2)",
+)
+
 
 @dataclass(eq=False)
 class Ground:
@@ -85,7 +93,7 @@ class Ground:
     def _make(self, scenario: str) -> Bench:
         words = scenarios.in_place_words(self.sample)
         build = {
-            CLEAN: (scenarios.clean, lambda _: list(scenarios.PROVISION)),
+            CLEAN: (scenarios.clean, lambda _: [*scenarios.PROVISION, *scenarios.CLEANING]),
             OLD: (scenarios.old, lambda _: list(scenarios.REPLACE)),
             IN_PLACE: (scenarios.in_place, words),
             BESIDE: (scenarios.old, lambda _: list(scenarios.PROVISION)),
@@ -125,7 +133,7 @@ def made_ground() -> Iterator[Ground]:
         with ScratchServer.start() as server:
             sample = engine.build(machine.root, server, TINY)
             with closing(server.connect("engine")) as connection, connection.cursor() as cursor:
-                for statement in BEYOND_DUMPS:
+                for statement in (*BEYOND_DUMPS, *HOSTED_ENGINE):
                     cursor.execute(statement)
                 connection.commit()
             plant_old_pkcs12(machine.root)

@@ -25,6 +25,7 @@ from tests.support.machine import OS_RELEASE, Machine, change_options
 
 PROVISION = ("--provision-all-databases", "--restore-permissions")
 REPLACE = (*PROVISION, "--on-existing=replace", "--yes")
+CLEANING = ("--he-remove-storage-vm", "--he-remove-hosts")
 # Another system than the archive's, so that Apache's answers are to be forgotten.
 OTHER_SYSTEM = OS_RELEASE.replace("AlmaLinux", "Rocky Linux").replace("almalinux", "rocky")
 OLD_ACCESS = "local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n"
@@ -138,7 +139,7 @@ def in_place_words(sample: SampleEngine) -> Callable[[Bench], list[str]]:
 
     def words(bench: Bench) -> list[str]:
         logins = given_logins(bench, sample)
-        return ["--no-restore-permissions", *change_options(logins, bench.places.directory)]
+        return ["--no-restore-permissions", *CLEANING, *change_options(logins, bench.places.directory)]
 
     return words
 

@@ -57,6 +57,8 @@ KINDS = (
     Kind("AllowAccess", CLEAN, 2, True, "systemctl.reload", ADMINISTRATION),
     Kind("LoadDumps", CLEAN, 1, False, "pg_restore", LOADS),
     Kind("ApplyFixes", CLEAN, 1, False, "", LOADS),
+    Kind("RemoveHostedStorage", CLEAN, 1, False, "", LOADS),
+    Kind("RemoveHostedHosts", CLEAN, 1, False, "", LOADS),
     Kind("LoadGrants", CLEAN, 1, False, "", ADMINISTRATION),
     Kind("RestorePrivileges", CLEAN, 2, False, "", ADMINISTRATION),
     Kind("GrantReading", CLEAN, 1, False, "", ADMINISTRATION),
@@ -81,6 +83,8 @@ KINDS = (
     Kind("CreateExtensions", IN_PLACE, 3, True, "", LOADS),
     Kind("LoadDumps", IN_PLACE, 1, True, "pg_restore", LOADS),
     Kind("ApplyFixes", IN_PLACE, 1, False, "", LOADS),
+    Kind("RemoveHostedStorage", IN_PLACE, 1, False, "", (*SERVER, NO_LOGIN)),  # too little for a full disk
+    Kind("RemoveHostedHosts", IN_PLACE, 1, False, "", (*SERVER, NO_LOGIN)),
     Kind("PlaceFiles", IN_PLACE, 1, True, "", (GONE,)),
     Kind("RewriteCredentials", IN_PLACE, 2, True, "", (*SERVER, *FILES)),
     Kind("LeaveAlternatives", BESIDE, 1, False, "", ADMINISTRATION),

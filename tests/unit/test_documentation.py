@@ -41,6 +41,7 @@ FOREIGN = {
     "--username", "--dbname", "--quiet", "--no-overwrite-dir", "--deploy", "--restore-from-file",
     "--initdb", "--config-append", "--offline", "--accept-defaults",
     "--reload",  # of firewall-cmd
+    "--set-maintenance", "--vm-shutdown",  # of hosted-engine
 }  # fmt: skip
 PARSERS_OWN = {"--help", "--version"}
 # Stand for a family of options.

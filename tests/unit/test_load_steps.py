@@ -22,7 +22,15 @@ from engine_backup.model.facts import (
 from engine_backup.model.requests import RestoreRequest, Surroundings
 from engine_backup.model.secret import Secret
 from engine_backup.model.server import MemorySettings
-from engine_backup.model.steps import ApplyFixes, CreateExtensions, LoadDump, LoadDumps
+from engine_backup.model.steps import (
+    ApplyFixes,
+    CreateExtensions,
+    LoadDump,
+    LoadDumps,
+    RemoveHostedHosts,
+    RemoveHostedStorage,
+)
+from engine_backup.plan import hosted_engine
 from engine_backup.plan.load_steps import load_steps
 from engine_backup.plan.provisioning import Provisioning
 
@@ -71,6 +79,44 @@ def test_all_databases_are_loaded_between_their_extensions_and_their_fixes():
     assert [type(step) for step in found] == [*[CreateExtensions] * 3, LoadDumps, ApplyFixes]
     assert list(loads(found)) == ["dwh", "engine", "keycloak"]
     assert found[3].at_once == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"he_remove_hosts": True, "he_remove_storage_vm": True},
+         [ApplyFixes, RemoveHostedStorage, RemoveHostedHosts]),
+        ({"he_remove_hosts": True, "keep_temporary_data": True}, [RemoveHostedHosts]),
+        ({"he_remove_storage_vm": True, "keep_temporary_data": True}, [RemoveHostedStorage]),
+    ],
+)  # fmt: skip
+def test_hosted_engine_objects_go_after_the_fixes_from_the_database_that_was_loaded(asked, expected):
+    passing = Credentials("localhost", 5432, "engine", Secret("p"), "engine_restoring_1")
+    made = Provisioning(frozenset({"engine"}), loads={"engine": passing})
+    found = load_steps(request(**asked), facts("engine", "dwh"), made)
+    steps = found[[type(step) for step in found].index(LoadDumps) + 1 :]
+    assert [type(step) for step in steps] == expected
+    assert {step.credentials for step in steps} == {passing}
+
+
+@pytest.mark.parametrize(
+    ("asked", "hosted", "restored", "told"),
+    [
+        ({}, False, ("engine",), []),
+        ({"he_remove_storage_vm": True}, True, ("engine", "dwh"), []),
+        ({"he_remove_storage_vm": True}, False, ("engine",), ["nothing in the backup says"]),
+        ({"he_remove_hosts": True}, False, ("engine",), []),
+        ({"he_remove_hosts": True}, True, ("dwh", "files"),
+         ["no engine database is restored: nothing is removed by --he-remove-hosts"]),
+        ({"he_remove_hosts": True, "he_remove_storage_vm": True}, False, ("files",),
+         ["removed by --he-remove-storage-vm and --he-remove-hosts"]),
+    ],
+)  # fmt: skip
+def test_what_the_hosted_engine_options_will_not_do_is_told(asked, hosted, restored, told):
+    archive = replace(facts("engine").archive, hosted_engine=hosted)
+    found = hosted_engine.warnings(request(**asked), archive, [BY_NAME[name] for name in restored])
+    assert len(found) == len(told)
+    assert all(text in warning for text, warning in zip(told, found))
 
 
 def test_nothing_is_loaded_where_there_is_nothing():

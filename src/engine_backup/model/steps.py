@@ -236,6 +236,34 @@ class ApplyFixes:
 
 
 @dataclass(frozen=True)
+class RemoveHostedStorage:
+    """Remove the hosted-engine storage domain and VM from a loaded database, in one transaction.
+
+    What takes the load back takes this back too: the database goes, or is emptied.
+    """
+
+    component: Component
+    credentials: Credentials
+
+    def __str__(self) -> str:
+        return (
+            "remove the hosted-engine storage domain, all its entities and the hosted-engine VM"
+            f" from {self.credentials.address}"
+        )
+
+
+@dataclass(frozen=True)
+class RemoveHostedHosts:
+    """Remove all hosted-engine hosts from a loaded database, in one transaction; taken back with the load."""
+
+    component: Component
+    credentials: Credentials
+
+    def __str__(self) -> str:
+        return f"remove all hosted-engine hosts from {self.credentials.address}"
+
+
+@dataclass(frozen=True)
 class PlaceFiles:
     """Move the unpacked files to their places."""
 

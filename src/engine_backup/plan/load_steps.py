@@ -1,4 +1,4 @@
-"""The steps that load databases: extensions, then all loads side by side, then corrections."""
+"""The steps that load databases: extensions, then all loads side by side, then what is changed in them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine_backup.model.presets import CUSTOM
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.server import MemorySettings
 from engine_backup.model.steps import ApplyFixes, CreateExtensions, LoadDump, LoadDumps
-from engine_backup.plan import database_checks, space
+from engine_backup.plan import database_checks, hosted_engine, space
 from engine_backup.plan.load_settings import Settings, load_settings, server_memory
 from engine_backup.plan.load_sharing import Share, Work, at_once, share_out
 from engine_backup.plan.provisioning import Provisioning
@@ -36,6 +36,7 @@ def load_steps(request: RestoreRequest, facts: RestoreFacts, made: Provisioning)
         *(step for target in chosen.values() for step in rules.extensions(target)),
         *((LoadDumps(loads, at_once(len(loads), facts.cores)),) if loads else ()),
         *(step for target in chosen.values() for step in rules.fixes(target)),
+        *(step for target in chosen.values() for step in rules.cleaning(target)),
     )
 
 
@@ -90,6 +91,10 @@ class _Rules:
         if which is AfterLoad.NOTHING or self.request.keep_temporary_data:
             return []
         return [ApplyFixes(target.component, self._login(target), which, _final(target).database)]
+
+    def cleaning(self, target: TargetDatabase) -> tuple[object, ...]:
+        """Return what takes hosted-engine objects out of a database once it is corrected."""
+        return hosted_engine.steps(target.component, self._login(target), self.request)
 
     def _login(self, target: TargetDatabase) -> Credentials:
         return self.made.loads.get(target.component.name, _final(target))

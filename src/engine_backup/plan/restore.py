@@ -41,6 +41,7 @@ from engine_backup.plan import (
     database_checks,
     engine_setup,
     hook_steps,
+    hosted_engine,
     pkcs12,
     preflight,
     unfinished,
@@ -148,6 +149,7 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             *pkcs12.warnings(facts, selection),
             *_unwritten(request, facts),
             *_hook_warnings(request, facts, selection),
+            *hosted_engine.warnings(request, facts.archive, components),
             *_lost_privileges(request, facts, made),
             *engine_setup.warnings(request),
         ),
@@ -278,7 +280,6 @@ def _problems(
     problems = [
         *unfinished.problems(_concerned(components, made), facts.journals, request.surroundings.root),
         *_version_problems(facts),
-        *_unfinished_options(request),
         *preflight.problems(facts.preflight),
         *engine_setup.problems(request, facts),
     ]
@@ -314,18 +315,6 @@ def _version_problems(facts: RestoreFacts) -> list[Problem]:
     if verdict.accepted:
         return []
     return [Problem(verdict.message, verdict.reason, ExitStatus.INCOMPATIBLE_ARCHIVE)]
-
-
-def _unfinished_options(request: RestoreRequest) -> list[Problem]:
-    problems = []
-    if request.he_remove_storage_vm or request.he_remove_hosts:
-        problems.append(
-            Problem(
-                "this version does not clean hosted-engine objects yet",
-                "leave --he-remove-* out; 'hosted-engine --deploy --restore-from-file' does not use them",
-            )
-        )
-    return problems
 
 
 def _nothing(request: RestoreRequest) -> Problem:

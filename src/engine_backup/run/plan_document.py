@@ -26,11 +26,21 @@ from engine_backup.model.components import Component
 from engine_backup.model.errors import EngineBackupError, ExitStatus, Problem
 from engine_backup.model.facts import Credentials
 from engine_backup.model.requests import Surroundings
-from engine_backup.model.steps import ApplyFixes, CreateExtensions, LoadDump, LoadDumps, Plan, TakeSnapshots
+from engine_backup.model.steps import (
+    ApplyFixes,
+    CreateExtensions,
+    LoadDump,
+    LoadDumps,
+    Plan,
+    RemoveHostedHosts,
+    RemoveHostedStorage,
+    TakeSnapshots,
+)
 
 FORMAT = "engine-backup plan"
 FORMAT_VERSION = 1
 
+_LOGGING_IN = (CreateExtensions, LoadDump, ApplyFixes, RemoveHostedStorage, RemoveHostedHosts)
 _WORD_STARTS = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -101,7 +111,7 @@ def _logins(plan: Plan) -> Iterator[tuple[Component, Credentials]]:
     for step in _single(plan.steps):
         if isinstance(step, TakeSnapshots):
             yield from step.databases
-        elif isinstance(step, (CreateExtensions, LoadDump, ApplyFixes)):
+        elif isinstance(step, _LOGGING_IN):
             yield step.component, step.credentials
 
 

@@ -36,12 +36,15 @@ from engine_backup.model.steps import (
     PlaceFiles,
     PlaceSqlite,
     RelabelFiles,
+    RemoveHostedHosts,
+    RemoveHostedStorage,
     RewriteCredentials,
     RunHooks,
     StageFiles,
     StopServices,
 )
 from engine_backup.model.ways_back import DropExtensions, PutFilesBack, StartUnit
+from engine_backup.run import hosted_engine
 from engine_backup.run.loading import load_dumps
 
 if TYPE_CHECKING:
@@ -227,6 +230,8 @@ HANDLERS: dict[type, Callable[[Any, RestoreRun], None]] = {
     CreateExtensions: create_extensions,
     LoadDumps: load_dumps,
     ApplyFixes: apply_fixes,
+    RemoveHostedStorage: hosted_engine.remove_storage,
+    RemoveHostedHosts: hosted_engine.remove_hosts,
     PlaceFiles: place_files,
     PlaceSqlite: place_sqlite,
     RewriteCredentials: rewrite_credentials,
