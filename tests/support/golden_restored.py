@@ -41,11 +41,11 @@ def check_files(found, root: Path) -> None:
             # Where nothing is restored below, it is not there at all.
             assert not os.path.lexists(path) or os.lstat(path).st_mtime != entry["mtime"]
             continue
+        status = os.lstat(path)
         if entry["path"] in conf:
             # It is rewritten, and nobody else may read it for that.
             _check_protection(entry, status)
             continue
-        status = os.lstat(path)
         if entry["type"] == "symlink":
             assert os.readlink(path) == os.fsencode(entry["target"])
             continue
