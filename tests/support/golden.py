@@ -44,29 +44,41 @@ class Difference:
     """Archived or created paths (a regular expression) that a restore leaves otherwise than stock's.
 
     `row` is the first cell of the row in docs/differences.md that says why. `how` is what is different:
-    "left out", "restored" (stock left it out), "changed" or "created".
+    "left out", "restored" (stock left it out), "changed" or "created". `of_old`: only where a release before
+    4.5.7 did the restore; stock has learned it since.
     """
 
     paths: str
     how: str
     row: str
+    of_old: bool = False
 
 
+PKCS12 = "PKCS#12 in old encryption"
 PACKAGED = "files of packages, of PostgreSQL's software collection, brands of 4.3"
 DIFFERENCES = (
     Difference(r"var/lib/ovirt-engine/engine\.up", "left out", "31"),
     Difference(r"etc/httpd/conf\.d/.*", "left out", "34"),
     Difference(r"etc/httpd(/conf\.d)?", "left out", "13.7"),
     # What later releases of stock leave out too.
-    Difference(r"etc/ovirt-engine-setup\.conf\.d/10-packaging\.conf", "left out", PACKAGED),
-    Difference(r"etc/ovirt-engine/engine-config/engine-config\.properties", "left out", PACKAGED),
-    Difference(r"etc/ovirt-engine/engine\.conf\.d/10-scl-postgres\.conf", "left out", PACKAGED),
-    Difference(r"etc/pki/ovirt-engine/(ca)?cert\.template\.in", "left out", PACKAGED),
-    Difference(r"etc/pki/ovirt-engine/openssl\.conf", "left out", PACKAGED),
-    Difference(r"var/lib/ovirt-engine(/.*)?", "restored", "13.1"),
-    # Stock did so since 3.6.6.1.
+    Difference(r"etc/ovirt-engine-setup\.conf\.d/10-packaging\.conf", "left out", PACKAGED, of_old=True),
     Difference(
-        r"etc/ovirt-engine-setup\.conf\.d/20-setup-ovirt-post\.conf", "changed", "another operating system"
+        r"etc/ovirt-engine/engine-config/engine-config\.properties", "left out", PACKAGED, of_old=True
+    ),
+    Difference(r"etc/ovirt-engine/engine\.conf\.d/10-scl-postgres\.conf", "left out", PACKAGED, of_old=True),
+    Difference(r"etc/pki/ovirt-engine/(ca)?cert\.template\.in", "left out", PACKAGED, of_old=True),
+    Difference(r"etc/pki/ovirt-engine/openssl\.conf", "left out", PACKAGED, of_old=True),
+    Difference(r"var/lib/ovirt-engine(/.*)?", "restored", "13.1", of_old=True),
+    # Stock did so since 4.5.7 and 3.6.6.1, this tool does it for archives of every release.
+    Difference(r"etc/pki/ovirt-engine/keys/[^/]+\.p12", "changed", PKCS12, of_old=True),
+    Difference(
+        r"etc/pki/ovirt-engine/keys/[^/]+\.p12\.backup\.YYYYmmddHHMMSS", "created", PKCS12, of_old=True
+    ),
+    Difference(
+        r"etc/ovirt-engine-setup\.conf\.d/20-setup-ovirt-post\.conf",
+        "changed",
+        "another operating system",
+        of_old=True,
     ),
 )
 
