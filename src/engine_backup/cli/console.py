@@ -34,13 +34,14 @@ class TextConsole:
 
     def say(self, line: str) -> None:
         """Print a line of normal output."""
-        self._print(line, self._stdout)
+        self._print(_obeyed_by_no_terminal(line), self._stdout)
 
     def show(self, sheet: Sheet) -> None:
         """Print tables, aligned, and coloured where that is wanted."""
         from engine_backup.cli.sheets import render
 
-        self.say(render(sheet, self._coloured))
+        # Its cells are escaped one by one: only the colours are for the terminal.
+        self._print(render(sheet, self._coloured), self._stdout)
 
     def wait(self, line: str) -> None:
         """Print a line, and wait for Enter or the end of the input."""
@@ -72,7 +73,6 @@ class TextConsole:
         """Print a line. When nobody reads any more (`| head`), a restore goes on all the same."""
         if stream in self._unread:
             return
-        line = _obeyed_by_no_terminal(line)
         with self._lock:
             self.settle()
             try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from engine_backup.model.printable import printable
 from engine_backup.model.sheet import Cell, CellOrText, Section, Sheet, Style
 
 INDENT = "  "
@@ -64,7 +66,9 @@ def _coloured(text: str, colour: str, coloured: bool) -> str:
 
 
 def _cell(cell: CellOrText) -> Cell:
-    return Cell(cell) if isinstance(cell, str) else cell
+    """Return a cell with what a terminal can show, and nothing that it obeys."""
+    found = Cell(cell) if isinstance(cell, str) else cell
+    return replace(found, text=printable(found.text))
 
 
 def width(text: str) -> int:
