@@ -106,7 +106,7 @@ def _killed_twice(scenario: str, moment: float, ground: Ground) -> str:
 
 def unfinished(bench: Bench) -> bool:
     """Say whether there is anything to roll back; a restore may have ended before it was killed."""
-    return any(facts.state is JournalState.UNFINISHED for facts in observe(bench.root))
+    return any(facts.state is JournalState.UNFINISHED for facts in observe(bench.machine.root))
 
 
 @cache
