@@ -142,7 +142,12 @@ def test_an_archive_without_keys_is_restored(machine: Machine):
     _back_up(machine, {})
     result = _restore(machine).check()
     assert "PKCS#12" not in result.stdout + result.stderr
+    assert "Warning: there are no files of /etc/pki/ovirt-engine/keys/ to restore" in result.stderr
     assert (machine.root / SETTINGS).exists()
+
+
+def test_an_archive_with_keys_is_not_said_to_have_none(stocks: Machine):
+    assert "there are no files of" not in _restore(stocks).check().stderr
 
 
 def test_links_among_files_and_elsewhere(machine: Machine):

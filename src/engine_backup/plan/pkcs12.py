@@ -17,6 +17,7 @@ from engine_backup.model.printable import printable
 from engine_backup.model.steps import EncryptPkcs12
 from engine_backup.plan.file_selection import Selection
 
+CONFIGURATION, KEYS = b"etc/ovirt-engine/engine.conf.d/", b"etc/pki/ovirt-engine/keys/"
 # The first that does not read RC2 any more. Where nothing tells the version, today's is expected.
 OPENSSL = 3
 
@@ -32,8 +33,20 @@ def encrypting(facts: RestoreFacts, selection: Selection, when: datetime) -> tup
 
 
 def warnings(facts: RestoreFacts, selection: Selection) -> list[str]:
-    """Return what is to be known of files that stay as they are."""
-    return [_warning(old) for old in _concerned(facts, selection) if old.reason]
+    """Return what is to be known of files that stay as they are, or are not there at all."""
+    return [
+        *_missing(selection),
+        *(_warning(old) for old in _concerned(facts, selection) if old.reason),
+    ]
+
+
+def _missing(selection: Selection) -> list[str]:
+    """An engine that was set up has keys; without them it does not start, and no host trusts new ones."""
+    paths = [entry.path for entry in selection.restore]
+    is_set_up = any(path.startswith(CONFIGURATION) for path in paths)
+    if not is_set_up or any(path.startswith(KEYS) for path in paths):
+        return []
+    return [f"there are no files of /{KEYS.decode()} to restore: the engine needs its keys from elsewhere"]
 
 
 def _concerned(facts: RestoreFacts, selection: Selection) -> list[OldPkcs12]:
