@@ -80,6 +80,13 @@ CASES: dict[str, Case] = {
     },
     **{f"files: {name}": Case(files(*found), message) for name, (found, message) in hostile.INNER.items()},
     # Sizes, numbers and checksums of headers.
+    "files: link named as a directory": Case(
+        files(Crafted("etc/ovirt-engine/link/", type=SYMLINK, link="/etc")),
+        "is named as a directory, and is none",
+    ),
+    "files: file named as a directory": Case(
+        files(Crafted("etc/ovirt-engine/file/", b"content")), "is named as a directory, and is none"
+    ),
     "outer: base 256, negative": Case(outer(hostile.with_field(X, 124, b"\xff" * 12)), "absurd size -1"),
     "outer: base 256, huge": Case(outer(hostile.with_field(X, 124, b"\x80" + b"\xff" * 11)), "absurd size"),
     "outer: size beyond the end": Case(

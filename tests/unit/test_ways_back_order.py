@@ -11,7 +11,7 @@ from engine_backup.plan.unfinished import order
 
 LOGIN = Credentials("localhost", 5432, "engine", Secret("password"), "engine")
 LOCAL, REMOTE = ServerAccess(LOGIN, local=True), ServerAccess(LOGIN, local=False)
-CLUSTER = RemoveCluster(Path("/var/lib/pgsql/data"), ())
+CLUSTER = RemoveCluster(Path("/var/lib/pgsql/data"), (), 0)
 NOTHING: frozenset[int] = frozenset()
 
 

@@ -174,6 +174,8 @@ class TarWalk:
         if header.type == b"\0" and header.name.endswith(b"/"):
             return EntryType.DIRECTORY
         kind = _TYPES.get(header.type, EntryType.FILE)
+        if kind is not EntryType.DIRECTORY and header.name.endswith(b"/"):
+            raise self._hostile(header.name, "is named as a directory, and is none")
         if kind is not EntryType.FILE and header.size:
             raise self._hostile(header.name, "declares content that its type cannot have")
         return kind
