@@ -41,8 +41,7 @@ def snapshot(bench: Bench) -> State:
     running = bench.server_pid() > 0
     files = {
         path: replace(found, mtime_ns=0) if path in UNTIMED else found
-        for path, found in fingerprint_tree(bench.view).items()
-        if _counts(path)
+        for path, found in fingerprint_tree(bench.view, _counts).items()
     }
     units = frozenset(path.name for path in bench.places.units.iterdir() if not path.name.startswith("."))
     return State(files, units, running, server_state.observe(bench.connect) if running else None)

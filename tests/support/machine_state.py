@@ -33,10 +33,13 @@ class MachineState:
 def state_of(machine: Machine) -> MachineState:
     """Look at files under the root, and at roles and databases when the server lets its administrator in."""
     facts = LocalCluster(machine.root).observe()
+
+    def counts(path: str) -> bool:
+        return not (facts.initialised and path.startswith(f"{DATA}/")) or _is_configuration(path)
+
     files = {
         path: replace(fingerprint, mtime_ns=0) if fingerprint.kind == "directory" else fingerprint
-        for path, fingerprint in fingerprint_tree(machine.root).items()
-        if not (facts.initialised and path.startswith(f"{DATA}/")) or _is_configuration(path)
+        for path, fingerprint in fingerprint_tree(machine.root, counts).items()
     }
     roles = databases = []
     if facts.running and not administrator.asked(facts).refused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -94,8 +94,10 @@ def fingerprint_database(login: Credentials, ignored: Mapping[str, str] | None =
         return _fingerprint(cursor, ignored or {})
 
 
-def fingerprint_tree(root: Path) -> dict[str, FileFingerprint]:
-    """Return the fingerprint of everything below `root`, by path relative to it.
+def fingerprint_tree(
+    root: Path, counts: Callable[[str], bool] = lambda _path: True
+) -> dict[str, FileFingerprint]:
+    """Return the fingerprint of everything below `root` that `counts`, by path relative to it.
 
     Names that are no UTF-8 are given as Python gives them (surrogate escapes).
     """
@@ -103,7 +105,9 @@ def fingerprint_tree(root: Path) -> dict[str, FileFingerprint]:
     for top, directories, files in os.walk(root):
         for name in directories + files:
             path = Path(top, name)
-            found[str(path.relative_to(root))] = fingerprint_file(path)
+            relative = str(path.relative_to(root))
+            if counts(relative):
+                found[relative] = fingerprint_file(path)
     return found
 
 
