@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -205,7 +206,8 @@ class TestDatabases:
             "dobackup",
             "H=$ENGINE_DB_HOST P=$ENGINE_DB_PORT U=$ENGINE_DB_USER"
             " W=$ENGINE_DB_PASSWORD D=$ENGINE_DB_DATABASE"
-            f' PYTHONPATH={os.pathsep.join(sys.path)} {sys.executable} {look} > "$out/told"\n',
+            f" PYTHONPATH={shlex.quote(os.pathsep.join(sys.path))} {shlex.quote(sys.executable)}"
+            f' {shlex.quote(str(look))} > "$out/told"\n',
         )
         backed_up(machine, "--scope=db")
         assert machine.told() == ["0"]
@@ -273,7 +275,10 @@ class TestPage:
 
     def copying(self, machine: HookMachine, target: Path) -> None:
         program = machine.program("cleanup", "")
-        text = self.PROGRAM.replace("#!/usr/bin/python3", f"#!{sys.executable}")
+        # The first line of a program cannot name an interpreter with a blank in its path.
+        interpreter = machine.out / "python3"
+        interpreter.symlink_to(sys.executable)
+        text = self.PROGRAM.replace("#!/usr/bin/python3", f"#!{interpreter}")
         (machine.own / str(program)[1:]).write_text(text.replace("/mnt/backups/", f"{target}/"))
 
     def test_a_program_that_copies_archives(self, machine: HookMachine):

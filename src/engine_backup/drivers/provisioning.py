@@ -31,6 +31,7 @@ UUID_EXTENSION = "uuid-ossp"
 CREATION_SECONDS = 30.0
 RENAME_SECONDS = 20.0
 RENAME_PAUSE_SECONDS = 0.1
+SESSION_END_SECONDS = 3.0
 
 _SESSIONS = (
     "SELECT a.pid, coalesce(a.usename::text, ''), coalesce(a.application_name, ''), a.datname"
@@ -93,7 +94,21 @@ def drop_database(administrator: Connection, name: str) -> None:
     with explained(f"drop database '{name}'"), belonging_to(administrator, _owners(administrator, [name])):
         if not force:
             terminate_sessions(administrator, [name])
-        execute(administrator, "DROP DATABASE IF EXISTS {}" + force, identifier)
+        _drop(administrator, sql.SQL("DROP DATABASE IF EXISTS {}" + force).format(identifier))
+
+
+def _drop(administrator: Connection, statement: sql.Composable) -> None:
+    """Drop a database; a superuser's session that has just ended may still be there for a moment."""
+    deadline = time.monotonic() + SESSION_END_SECONDS
+    while True:
+        try:
+            execute(administrator, statement)
+        except psycopg2.errors.InsufficientPrivilege:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(RENAME_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _end_creation(administrator: Connection, name: str) -> None:
