@@ -11,7 +11,7 @@ WORKERS = 2
 IN = .environment/bin/
 PREPARE = python=$$(sh scripts/choose-python.sh) && "$$python" scripts/bootstrap.py
 
-RESULTS = $(CURDIR)/.environment/faults
+RESULTS = "$(CURDIR)/.environment/faults"
 
 .PHONY: help demo test faults lint environment clean
 
