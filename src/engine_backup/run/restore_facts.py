@@ -48,11 +48,7 @@ def observe(
     configuration, warnings = _configuration(root)
     machine = host_facts(request.surroundings, configuration, otopi_answers.load(root))
     selection = choose_files(request, archive, machine.os_version)
-    chosen = [
-        choose_credentials(c, request, archive, config_files.credentials(configuration, c))
-        for c in restored_components(request, archive)
-        if c.kind is Kind.POSTGRES
-    ]
+    chosen = _chosen(request, archive, configuration)
     machine = replace(machine, own_names=_own_names(chosen))
     targets = [_looked_at(target, request, archive, machine, programs) for target in chosen]
     asked = [
@@ -74,22 +70,37 @@ def observe(
             root, archive, restored_components(request, archive), selection, local, configuration
         ),
         place_problems=tuple(file_placing.check_places(root, selection.restore)),
-        existing_files=frozenset(
-            path
-            for c in DATABASES
-            for path in (c.credentials_file,)
-            if path and (root / path.lstrip("/")).is_file()
-        ),
+        existing_files=_existing_files(root),
         warnings=warnings,
         journals=journals.observe(root),
         free_space=shutil.disk_usage(workspace).free,
         cores=host.cores(),
         memory=host.memory(),
-        engine_setup=SetupFacts(
-            host.find_program(PROGRAM, root), host.find_program(FIREWALL_PROGRAM, root) is not None
-        ),
+        engine_setup=_setup_facts(root),
     )
     return facts, selection
+
+
+def _chosen(
+    request: RestoreRequest, archive: ArchiveFacts, configuration: Configuration
+) -> list[TargetDatabase]:
+    """Return the databases to load, each with the log-in that counts for it."""
+    return [
+        choose_credentials(c, request, archive, config_files.credentials(configuration, c))
+        for c in restored_components(request, archive)
+        if c.kind is Kind.POSTGRES
+    ]
+
+
+def _existing_files(root: Path) -> frozenset[str]:
+    """Return the files of this machine that hold log-ins."""
+    paths = [c.credentials_file for c in DATABASES if c.credentials_file]
+    return frozenset(path for path in paths if (root / path.lstrip("/")).is_file())
+
+
+def _setup_facts(root: Path) -> SetupFacts:
+    has_firewall = host.find_program(FIREWALL_PROGRAM, root) is not None
+    return SetupFacts(host.find_program(PROGRAM, root), has_firewall)
 
 
 def _own_names(targets: list[TargetDatabase]) -> frozenset[str]:
