@@ -30,7 +30,8 @@ units={units}
 if [ "$unit" = postgresql ]; then
     runs() {{ {pg_ctl} status > {units}/.status 2>&1; }}
     case $verb in
-        start) runs || {pg_ctl} --wait --log={data}/server.log start; exit ;;
+        start) runs || {pg_ctl} --wait --log={data}/server.log start && exit
+               tail -n 5 {data}/server.log >&2; exit 1 ;;
         stop) if runs; then {pg_ctl} --wait --mode=fast stop; fi; exit ;;
         restart) {pg_ctl} --wait --mode=fast --log={data}/server.log restart; exit ;;
         reload) {pg_ctl} reload; exit ;;

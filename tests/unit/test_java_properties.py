@@ -82,6 +82,8 @@ values = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 @given(text=properties, value=values, name=values.filter(bool))
 @example(text="a", value="", name="\x0b")
+@example(text="\\\r", value="", name="0")
+@example(text="a=1\\\r\n", value="", name="0")
 def test_what_was_written_is_read_back_and_nothing_else_changes(text: str, value: str, name: str) -> None:
     try:
         before = parse(text, "f")

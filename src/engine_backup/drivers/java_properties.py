@@ -63,7 +63,9 @@ def rewritten(text: str, values: Mapping[str, str], name: str) -> str:
 def _ended(text: str) -> str:
     """Return what a text needs so that a new line can follow it."""
     end = "" if not text or text.endswith(("\r", "\n")) else "\n"
-    return end + ("\n" if _CONTINUED_AT_END.search(text) else "")
+    # After a carriage return a line feed would still belong to the same line end.
+    another = "\r" if text.endswith("\r") else "\n"
+    return end + (another if _CONTINUED_AT_END.search(text) else "")
 
 
 def _assignment(key: str, value: str) -> str:
