@@ -76,6 +76,11 @@ def repair(bench: Bench, fault: faults.Planted) -> None:
     """Take the cause away, as an administrator would before `rollback`."""
     if fault.repair:
         bench.shell(fault.repair)
+    if not bench.server_pid():
+        # A server that was stopped while it could not reach them has left them, and its number may
+        # still be that of a process that nobody has reaped.
+        for stale in bench.places.sockets.glob(".s.PGSQL.*"):
+            stale.unlink()
     if bench.cluster_from_start and not bench.server_pid():
         bench.start_server()
     if fault.repair_sql:

@@ -210,7 +210,7 @@ SAMPLE = (
     "clean, StopServices 1, crashes before",
     "clean, ConfigureServer 1, SIGKILL recorded",
     "clean, CreateExtraRoles 1, administrator shut out before",
-    "in place, LoadDumps 1, role may not log in before",
+    "clean, LoadDumps 1, role may not log in before",
     "clean, PlaceFiles 1, disk full: root before",
     "old, RenameDatabases 1, raises after",
     "old, PlaceSqlite 1, SIGTERM after",
