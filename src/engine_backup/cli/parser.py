@@ -13,14 +13,9 @@ from typing import Any, NoReturn
 from engine_backup import __version__
 from engine_backup.model.components import DATABASES
 from engine_backup.model.errors import UsageError
-from engine_backup.model.options import (
-    PROMPT,
-    WORDS_OF_MODES,
-    Form,
-    Option,
-    all_options,
-    read_mode,
-)
+from engine_backup.model.modes import WORDS_OF_MODES
+from engine_backup.model.option_values import read_mode
+from engine_backup.model.options import PROMPT, Form, Option, all_options
 
 Settings = dict[tuple[str, str], Any]
 

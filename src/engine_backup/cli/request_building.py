@@ -15,7 +15,7 @@ from engine_backup.model.components import DATABASES, SCOPE_ALL, Component
 from engine_backup.model.errors import UsageError
 from engine_backup.model.facts import Credentials
 from engine_backup.model.hooks import TIME_LIMIT_SECONDS
-from engine_backup.model.options import (
+from engine_backup.model.modes import (
     BACKUP,
     DEMO,
     INSPECT,
@@ -23,12 +23,11 @@ from engine_backup.model.options import (
     JOURNAL_MODES,
     LIST,
     LOOKING_MODES,
-    PROMPT,
     RESTORE,
     TAKING_OUT_MODES,
     VERIFY,
-    option_name,
 )
+from engine_backup.model.options import PROMPT, option_name
 from engine_backup.model.requests import (
     Administrator,
     BackupRequest,

@@ -9,7 +9,8 @@ from engine_backup.cli.general_settings import irrelevant, temporary_directory
 from engine_backup.cli.parser import WORDS, Settings
 from engine_backup.model.errors import UsageError
 from engine_backup.model.exporting import EXPORT_FORMS
-from engine_backup.model.options import AS_SQL, EXPORT, EXTRACT, WORDS_OF_MODES
+from engine_backup.model.modes import EXPORT, EXTRACT, WORDS_OF_MODES
+from engine_backup.model.option_values import AS_SQL
 from engine_backup.model.requests import ExportRequest, ExtractRequest, TakingOutRequest
 
 NOTHING_NAMED = "name paths, or --component=C, --pki, --credentials, --fqdn; / means all files"

@@ -16,7 +16,7 @@ from engine_backup.model.archive import (
     VERSION_MEMBER,
 )
 from engine_backup.model.components import COMPONENTS
-from engine_backup.model.options import BACKUP, RESTORE, VERIFY
+from engine_backup.model.modes import BACKUP, RESTORE, VERIFY
 
 HOOKS_DIRECTORY = "/etc/ovirt-engine-backup"
 CONFIG, CLEANUP = "config", "cleanup"

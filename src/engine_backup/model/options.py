@@ -6,42 +6,48 @@ table; parser, help, completions and messages are made from `all_options()`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
 from engine_backup.model import verify_levels
 from engine_backup.model.components import BY_NAME, DATABASES, SCOPES, Component
-from engine_backup.model.errors import UsageError
-from engine_backup.model.exporting import EXPORT_FORMS
-from engine_backup.model.presets import COMPRESSOR_WORDS, DUMP_FORMATS
+from engine_backup.model.modes import (
+    BACKUP,
+    COMMIT,
+    DEMO,
+    ENGINE_MODES,
+    EXPORT,
+    EXTRACT,
+    INSPECT,
+    JOURNAL,
+    LOOKING_MODES,
+    MODES,
+    RESTORE,
+    ROLLBACK,
+    STOCK_MODES,
+    TAKING_OUT_MODES,
+    VERIFY,
+)
+from engine_backup.model.option_values import (
+    COMPRESSORS,
+    TAR_COMPRESSORS,
+    read_component,
+    read_compressor,
+    read_dump_format,
+    read_dump_shape,
+    read_export_form,
+    read_jobs,
+    read_level,
+    read_mode,
+    read_on_existing,
+    read_port,
+    read_scope,
+    read_seconds,
+    read_tar_compressor,
+)
 
-BACKUP, RESTORE, VERIFY, DEMO = "backup", "restore", "verify", "demo"
-ROLLBACK, COMMIT, JOURNAL = "rollback", "commit", "journal"
-INSPECT, LIST = "inspect", "list"
-EXTRACT, EXPORT = "extract", "export"
-STOCK_MODES: tuple[str, ...] = (BACKUP, RESTORE, VERIFY)
-JOURNAL_MODES: tuple[str, ...] = (ROLLBACK, COMMIT, JOURNAL)
-ENGINE_MODES: tuple[str, ...] = (*STOCK_MODES, *JOURNAL_MODES)
-LOOKING_MODES: tuple[str, ...] = (INSPECT, LIST)
-# These need no engine, no database server and no log.
-TAKING_OUT_MODES: tuple[str, ...] = (EXTRACT, EXPORT)
-MODES: tuple[str, ...] = (*ENGINE_MODES, *LOOKING_MODES, *TAKING_OUT_MODES, DEMO)
-
-# What the words after these modes are; other modes take none.
-WORDS_OF_MODES: Mapping[str, str] = {
-    VERIFY: "FILE",
-    INSPECT: "FILE",
-    LIST: "DIR|FILE...",
-    EXTRACT: "FILE [PATH...]",
-    EXPORT: "FILE OUT",
-}
-
-COMPRESSORS = ", ".join(COMPRESSOR_WORDS)
-TAR_COMPRESSORS = ", ".join(word for word in COMPRESSOR_WORDS if word != "zstd")
-REFUSE, REPLACE = "refuse", "replace"
-AS_DUMP, AS_SQL = "dump", "sql"
 PROMPT = object()  # value of a bare `--db-password`: ask on the terminal
 
 
@@ -80,99 +86,6 @@ class Option:
     def key(self) -> tuple[str, str]:
         """Where the value is kept among the settings."""
         return (self.component, self.field)
-
-
-def read_scope(text: str) -> str:
-    """Return a word of `--scope=`; the deprecated `dbonly` of 3.3.0 means `db`."""
-    if text == "dbonly":
-        return "db"
-    if text not in SCOPES:
-        raise UsageError(f"invalid scope '{text}'", f"use one of {', '.join(SCOPES)}")
-    return text
-
-
-def read_compressor(text: str) -> str:
-    """Return a compressor's name, "" for `None`."""
-    if text not in COMPRESSOR_WORDS:
-        raise UsageError(f"invalid compressor '{text}'", f"use one of {', '.join(COMPRESSOR_WORDS)}")
-    return COMPRESSOR_WORDS[text]
-
-
-def read_tar_compressor(text: str) -> str:
-    """Return a compressor that Python's tarfile opens, as hosted-engine's deployment needs (reference 11)."""
-    if text == "zstd":
-        raise UsageError("invalid compressor 'zstd'", f"only dumps may be zstd; use one of {TAR_COMPRESSORS}")
-    return read_compressor(text)
-
-
-def read_dump_format(text: str) -> str:
-    """Return `plain` or `custom`."""
-    if text not in DUMP_FORMATS:
-        raise UsageError(f"invalid dump format '{text}'", f"use one of {', '.join(DUMP_FORMATS)}")
-    return text
-
-
-def read_on_existing(text: str) -> str:
-    """Return `refuse` or `replace`."""
-    if text not in (REFUSE, REPLACE):
-        raise UsageError(f"invalid way '{text}' for --on-existing", f"use {REFUSE} or {REPLACE}")
-    return text
-
-
-def read_component(text: str) -> str:
-    """Return the name of a component."""
-    if text not in BY_NAME:
-        raise UsageError(f"invalid component '{text}'", f"use one of {', '.join(BY_NAME)}")
-    return text
-
-
-def read_dump_shape(text: str) -> str:
-    """Return `dump` or `sql`."""
-    if text not in (AS_DUMP, AS_SQL):
-        raise UsageError(f"invalid form '{text}' for --as", f"use {AS_DUMP} or {AS_SQL}")
-    return text
-
-
-def read_export_form(text: str) -> str:
-    """Return the form that an archive is converted to."""
-    if text not in EXPORT_FORMS:
-        raise UsageError(f"invalid form '{text}' for --to", f"use {' or '.join(EXPORT_FORMS)}")
-    return text
-
-
-def read_jobs(text: str) -> int:
-    """Return a number of jobs, at least 1."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise UsageError(f"invalid number of jobs '{text}'", "use a whole number from 1 on")
-    return int(text)
-
-
-def read_seconds(text: str) -> int:
-    """Return a number of seconds, at least 1."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise UsageError(f"invalid number of seconds '{text}'", "use a whole number from 1 on")
-    return int(text)
-
-
-def read_port(text: str) -> int:
-    """Return a TCP port."""
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
-        raise UsageError(f"invalid port '{text}'", "use a number from 1 to 65535")
-    return int(text)
-
-
-def read_level(text: str) -> verify_levels.Level:
-    """Return how deep to verify."""
-    if text not in verify_levels.BY_WORD:
-        raise UsageError(f"invalid level '{text}'", f"use one of {', '.join(verify_levels.BY_WORD)}")
-    return verify_levels.BY_WORD[text]
-
-
-def read_mode(text: str) -> str:
-    """Return the mode."""
-    if text not in MODES:
-        raise UsageError(f"invalid mode '{text}'", f"use one of {', '.join(MODES)}")
-    return text
 
 
 GENERAL = "General"

@@ -15,7 +15,7 @@ from engine_backup.model.components import COMPONENTS, FILES, Component, Kind, i
 from engine_backup.model.errors import Problem
 from engine_backup.model.facts import BackupFacts, DatabaseFacts, FileFacts
 from engine_backup.model.hooks import LATE_STAGE_OF_MODE
-from engine_backup.model.options import BACKUP
+from engine_backup.model.modes import BACKUP
 from engine_backup.model.presets import CLASSIC, DEFAULT, PLAIN, PRESETS, Encoding, Packing, Preset, encoding
 from engine_backup.model.requests import BackupRequest, DumpWish
 from engine_backup.model.steps import (

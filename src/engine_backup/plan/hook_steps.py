@@ -7,7 +7,7 @@ from os import fsdecode
 
 from engine_backup.model.archive import EntryType
 from engine_backup.model.hooks import CONFIG, LATE_STAGE_OF_MODE, stage_of, stages_of
-from engine_backup.model.options import RESTORE
+from engine_backup.model.modes import RESTORE
 from engine_backup.model.steps import RunHooks
 from engine_backup.plan.file_selection import Selection
 

@@ -13,7 +13,8 @@ from datetime import datetime
 from engine_backup.model.components import Component
 from engine_backup.model.errors import Problem
 from engine_backup.model.facts import Credentials, RestoreFacts, ServerFacts, TargetDatabase
-from engine_backup.model.options import REPLACE, option_name
+from engine_backup.model.option_values import REPLACE
+from engine_backup.model.options import option_name
 from engine_backup.model.provisioning_steps import (
     AllowAdministrator,
     CreateExtraRoles,

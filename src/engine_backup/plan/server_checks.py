@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine_backup.model.errors import Problem
 from engine_backup.model.facts import Credentials, DumpFacts, ServerFacts, TargetDatabase
-from engine_backup.model.options import REFUSE
+from engine_backup.model.option_values import REFUSE
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.server import DatabaseOnServer, ServerState
 from engine_backup.plan.access_rules import broken_lines

@@ -15,7 +15,7 @@ from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import Component
 from engine_backup.model.errors import EngineBackupError, ExitStatus
 from engine_backup.model.facts import BackupFacts
-from engine_backup.model.options import BACKUP
+from engine_backup.model.modes import BACKUP
 from engine_backup.model.requests import BackupRequest
 from engine_backup.model.steps import Plan
 from engine_backup.plan.backup import archive_packing, has_plain_dump, plan_backup

@@ -10,7 +10,7 @@ from typing import Union
 
 from engine_backup.drivers.run_log import open_log
 from engine_backup.model.errors import EngineBackupError, ExitStatus, InterruptedByUserError, RefusedError
-from engine_backup.model.options import BACKUP, JOURNAL, RESTORE, ROLLBACK, VERIFY
+from engine_backup.model.modes import BACKUP, JOURNAL, RESTORE, ROLLBACK, VERIFY
 from engine_backup.model.requests import (
     BackupRequest,
     DemoRequest,

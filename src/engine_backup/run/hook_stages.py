@@ -18,7 +18,7 @@ from engine_backup.drivers.hook_running import ShellState
 from engine_backup.model.components import COMPONENTS
 from engine_backup.model.errors import EngineBackupError, InterruptedByUserError
 from engine_backup.model.hooks import CLEANUP, CONFIG, EARLY_STAGES, Hook, StageHooks, stages_of
-from engine_backup.model.options import BACKUP, VERIFY
+from engine_backup.model.modes import BACKUP, VERIFY
 from engine_backup.model.paths import SAVED_PATHS
 from engine_backup.model.requests import Surroundings
 from engine_backup.run import hook_document, stopping

@@ -16,7 +16,7 @@ from engine_backup.model.components import BY_NAME
 from engine_backup.model.errors import EngineBackupError, ExitStatus, UsageError
 from engine_backup.model.facts import RestoreFacts
 from engine_backup.model.hooks import LATE_STAGE_OF_MODE
-from engine_backup.model.options import RESTORE
+from engine_backup.model.modes import RESTORE
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.steps import Plan, StageFiles, StopServices
 from engine_backup.plan.provisioning import needs_question

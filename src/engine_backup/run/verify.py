@@ -6,7 +6,7 @@ from engine_backup.drivers import host
 from engine_backup.drivers.archive_reader import Archive, open_archive
 from engine_backup.model.errors import ExitStatus, IncompatibleArchiveError
 from engine_backup.model.hooks import LATE_STAGE_OF_MODE
-from engine_backup.model.options import VERIFY
+from engine_backup.model.modes import VERIFY
 from engine_backup.model.requests import VerifyRequest
 from engine_backup.model.verify_levels import Level
 from engine_backup.plan.compatibility import accepts
