@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from engine_backup.drivers import dumps, plain_loading, postgres
@@ -17,7 +17,7 @@ from engine_backup.model.presets import CUSTOM
 from engine_backup.model.steps import LoadDump, LoadDumps
 from engine_backup.model.ways_back import EmptyDatabase
 from engine_backup.plan.load_rules import decide_statement
-from engine_backup.run import stopping
+from engine_backup.run import side_by_side
 from engine_backup.run.reading import open_dump, watched
 from engine_backup.run.restore_facts import programs_for, server_version
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from engine_backup.run.restore import RestoreRun
 
 CHUNK = 1 << 20
-# A signal that another thread got is seen by then.
-LONGEST_WAIT_SECONDS = 1.0
 
 
 def load_dumps(step: LoadDumps, run: RestoreRun) -> None:
@@ -36,12 +34,7 @@ def load_dumps(step: LoadDumps, run: RestoreRun) -> None:
     """
     for load in step.loads:
         _prepare(load, run)
-    interruption = Interruption()
-    with (
-        ThreadPoolExecutor(step.at_once, "load") as pool,
-        _ended_on_failure(pool, interruption),
-    ):
-        _await([pool.submit(_load, load, run, interruption) for load in step.loads])
+    side_by_side.perform([partial(_load, load, run) for load in step.loads], step.at_once, "load")
 
 
 def _prepare(step: LoadDump, run: RestoreRun) -> None:
@@ -62,36 +55,6 @@ def _demand_empty(credentials: Credentials) -> None:
             f"Database '{credentials.database}' is not empty any more: it has {objects} objects",
             "somebody else is using it: find out who, see pg_stat_activity",
         )
-
-
-def _await(loads: Sequence[Future[None]]) -> None:
-    """Wait for all, and raise what the first that failed has raised.
-
-    What others raise after that comes from being ended.
-    """
-    waiting = True
-    while waiting:
-        done, going = wait(loads, LONGEST_WAIT_SECONDS, FIRST_EXCEPTION)
-        for load in loads:
-            if load in done:
-                load.result()
-        waiting = bool(going)
-
-
-@contextmanager
-def _ended_on_failure(pool: ThreadPoolExecutor, interruption: Interruption) -> Iterator[None]:
-    """End what is going on in a pool when the block fails, by a signal too, and wait for that end.
-
-    A signal that comes meanwhile asks for the same.
-    """
-    try:
-        yield
-    except BaseException:
-        with stopping.clearing_up():
-            pool.shutdown(wait=False, cancel_futures=True)
-            interruption.trigger()
-            pool.shutdown(wait=True)
-        raise
 
 
 def _load(step: LoadDump, run: RestoreRun, interruption: Interruption) -> None:
