@@ -32,8 +32,8 @@ class DrilledDatabase:
 class Drilled:
     """A whole restored archive.
 
-    `facts` are what the archive says of itself: its own log-ins, not those of the scratch server. `root` holds
-    the restored files, of which `placed` are the entries; SQLite databases lie in their places.
+    `facts` are what the archive says of itself: its own log-ins, not those of the scratch server. `root`
+    holds the restored files, of which `placed` are the entries; SQLite databases lie in their places.
     `administrator` logs in to the scratch server as its superuser, for what only that may look at; nothing of
     the archive may be executed by it. `workspace` is private, and gone afterwards.
     """

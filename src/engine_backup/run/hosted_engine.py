@@ -15,7 +15,7 @@ from engine_backup.model.printable import printable
 from engine_backup.model.steps import RemoveHostedHosts, RemoveHostedStorage
 
 if TYPE_CHECKING:
-    from engine_backup.run.restore import RestoreRun
+    from engine_backup.run.restoring import RestoreRun
 
 STORAGE = "  - Removing the hosted-engine storage domain, all its entities and the hosted-engine VM."
 HOSTS = "  - Removing all the hosted-engine hosts."

@@ -22,7 +22,7 @@ from engine_backup.run.reading import open_dump, watched
 from engine_backup.run.restore_facts import programs_for, server_version
 
 if TYPE_CHECKING:
-    from engine_backup.run.restore import RestoreRun
+    from engine_backup.run.restoring import RestoreRun
 
 CHUNK = 1 << 20
 

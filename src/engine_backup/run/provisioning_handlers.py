@@ -57,7 +57,7 @@ from engine_backup.run.archive_facts import grant_statements
 from engine_backup.run.servers import Server
 
 if TYPE_CHECKING:
-    from engine_backup.run.restore import RestoreRun
+    from engine_backup.run.restoring import RestoreRun
 
 NOTES_DIRECTORY = STAGING_DIRECTORY.parent
 

@@ -4,65 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 from engine_backup.drivers import postgres_programs
-from engine_backup.drivers.archive_reader import Archive, open_archive
-from engine_backup.drivers.kept_files import KeptFiles
-from engine_backup.drivers.postgres_programs import Programs
+from engine_backup.drivers.archive_reader import open_archive
 from engine_backup.model.components import BY_NAME
 from engine_backup.model.errors import EngineBackupError, ExitStatus, UsageError
 from engine_backup.model.facts import RestoreFacts
 from engine_backup.model.hooks import LATE_STAGE_OF_MODE
 from engine_backup.model.modes import RESTORE
 from engine_backup.model.requests import RestoreRequest
-from engine_backup.model.steps import Plan, StageFiles, StopServices
+from engine_backup.model.steps import Plan
 from engine_backup.plan.provisioning import needs_question
 from engine_backup.plan.restore import plan_restore
-from engine_backup.run import closing, provisioning_handlers, restore_facts, restore_steps, stopping
+from engine_backup.run import closing, restore_facts, stopping
 from engine_backup.run.archive_facts import observe_archive
 from engine_backup.run.changing import Change, changing, new_head
 from engine_backup.run.hook_members import offer_members
 from engine_backup.run.hook_stages import Hooks, hooks_of
 from engine_backup.run.reading import checked
 from engine_backup.run.reporting import Reporter
-from engine_backup.run.servers import Server, servers_of
+from engine_backup.run.restoring import RestoreRun, perform
+from engine_backup.run.servers import servers_of
 from engine_backup.run.showing_plans import begin
-from engine_backup.run.undo import Undo
 from engine_backup.run.workspace import private_directory
-
-PROVISIONING, RESTORING = "Provisioning PostgreSQL users/databases:", "Restoring:"
-QUIET = (StageFiles, StopServices)
-
-
-@dataclass
-class RestoreRun:
-    """What the handlers of a running restore share.
-
-    `staging` is the run's private directory on the file system of the root; `kept` keeps
-    what placed files replace until the run has ended. `passing` is how names begin that only stand
-    beside files for a moment. `before_the_end` is done when all steps are, while all can still be undone.
-    """
-
-    request: RestoreRequest
-    archive: Archive
-    facts: RestoreFacts
-    reporter: Reporter
-    workspace: Path
-    programs: tuple[Programs, ...]
-    undo: Undo
-    staging: Path
-    kept: KeptFiles
-    passing: bytes
-    started: datetime
-    hooks: Hooks
-    servers: dict[str, Server] = field(default_factory=dict)
-    before_the_end: list[Callable[[], None]] = field(default_factory=list)
-    created_roles: set[str] = field(default_factory=set)
-    replacements: int = 0
-    headings: list[str] = field(default_factory=list)
 
 
 def restore(request: RestoreRequest, reporter: Reporter) -> ExitStatus:
@@ -145,20 +111,9 @@ def _finish(action: Callable[[], None], run: RestoreRun) -> None:
 
 
 def _perform(steps: tuple[object, ...], run: RestoreRun, change: Change) -> None:
-    handlers = {**restore_steps.HANDLERS, **provisioning_handlers.HANDLERS}
     for step in steps:
-        _head(step, run)
-        run.reporter.note(f"step: {step}")
         with change.step(str(step)):
-            handlers[type(step)](step, run)
-
-
-def _head(step: object, run: RestoreRun) -> None:
-    """Say once what the next lines are about; databases are made before they are loaded (reference 10.4)."""
-    heading = PROVISIONING if type(step) in provisioning_handlers.HANDLERS else RESTORING
-    if not isinstance(step, QUIET) and heading not in run.headings and RESTORING not in run.headings:
-        run.reporter.say(heading)
-        run.headings.append(heading)
+            perform(step, run)
 
 
 def _plan_again(told: Plan, run: RestoreRun) -> Plan:

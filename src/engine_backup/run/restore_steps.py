@@ -48,7 +48,7 @@ from engine_backup.run import hosted_engine
 from engine_backup.run.loading import load_dumps
 
 if TYPE_CHECKING:
-    from engine_backup.run.restore import RestoreRun
+    from engine_backup.run.restoring import RestoreRun
 
 STAGED_FILES = "files"
 # However the line is written: what the reader of answers takes for it.
