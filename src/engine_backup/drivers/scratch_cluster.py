@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine_backup.drivers import private_directories
 from engine_backup.drivers.postgres_programs import Programs, copy_of
 from engine_backup.drivers.process import Command, OsUser, run
 from engine_backup.model.errors import EngineBackupError, ProgramError
@@ -90,20 +91,18 @@ def server_account() -> OsUser | None:
 
 @contextmanager
 def private_directory(parent: Path | None, user: OsUser | None) -> Iterator[Path]:
-    """Give a new directory of mode 0700 that belongs to `user`, and remove it with its content."""
+    """Give a new directory of mode 0700 that belongs to `user`, and remove it with its content.
+
+    Also when this process is killed: then the next server beside it does so.
+    """
     where = Path(parent or tempfile.gettempdir()).absolute()
     if not _reachable(where, user):
         raise EngineBackupError(
             f"the account {user.name if user else 'in use'} cannot reach {where}",
             hint="choose a directory whose parents are open to all, such as /var/tmp",
         )
-    home = Path(tempfile.mkdtemp(prefix="engine-backup-", dir=where))
-    try:
-        if user is not None:
-            os.chown(home, user.uid, user.gid)
+    with private_directories.private_directory(where, user) as home:
         yield home
-    finally:
-        _remove(home)
 
 
 @contextmanager
@@ -225,12 +224,3 @@ def _may_enter(status: os.stat_result, user: OsUser) -> bool:
     if status.st_gid == user.gid:
         return bool(status.st_mode & stat.S_IXGRP)
     return bool(status.st_mode & stat.S_IXOTH)
-
-
-def _remove(directory: Path) -> None:
-    """Remove a tree from which a dying server may still be taking its own files."""
-    for _ in range(3):
-        shutil.rmtree(directory, ignore_errors=True)
-        if not directory.exists():
-            return
-    shutil.rmtree(directory)

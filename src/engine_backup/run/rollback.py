@@ -13,6 +13,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - the cla
 
 from engine_backup.drivers import children, config_files, provisioning, services, survivors
 from engine_backup.drivers.config_files import Configuration
+from engine_backup.drivers.private_directories import sweep
 from engine_backup.model.errors import (
     EngineBackupError,
     ExitStatus,
@@ -34,7 +35,6 @@ from engine_backup.run.journal_content import COMMITTED, UNDONE
 from engine_backup.run.preflight_facts import service_facts
 from engine_backup.run.reporting import Console, Reporter
 from engine_backup.run.servers import Server
-from engine_backup.run.workspace import sweep
 
 
 def roll_back(request: JournalRequest, reporter: Reporter) -> ExitStatus:
