@@ -18,6 +18,7 @@ from engine_backup.model.components import BY_NAME, COMPONENTS, DATABASES
 from engine_backup.model.errors import ExitStatus
 from engine_backup.model.facts import Credentials
 from engine_backup.model.hooks import STAGES
+from engine_backup.model.inventory import MOMENTS, OBJECT_COUNTS, OBJECT_KINDS
 from engine_backup.model.options import GENERAL_OPTIONS, all_options
 from engine_backup.model.paths import SAVED_PATHS
 from engine_backup.model.presets import PRESETS
@@ -200,6 +201,20 @@ def test_every_field_of_what_the_manifest_says_of_files_is_explained(original: O
     assert [cells[0].strip("`") for cells in table(page, "fields of hooks")] == list(manifest["hooks"])
 
 
+def test_every_field_of_the_inventory_is_explained(original: Original):
+    page = DOCS / "archive-format.md"
+    manifest = manifest_of(original.machine.archive)
+    rows = {cells[0].strip("`"): cells[1] for cells in table(page, "fields of the inventory")}
+    names = [*(kind.name for kind in OBJECT_KINDS), *(moment.name for moment in MOMENTS)]
+    assert list(rows) == list(manifest["inventory"]) == names
+    assert [JSON_TYPES[type(value)] for value in manifest["inventory"].values()] == list(rows.values())
+    for kind in (manifest["inventory"][kind.name] for kind in OBJECT_KINDS):
+        hold_rows("fields of each kind", [kind], page)
+        assert {name for row in kind["objects"] for name in row} == {"id", "name"}
+    rows = [cells[0].strip("`") for cells in table(page, "fields of the object counts")]
+    assert rows == list(manifest["members"][1]["object_counts"]) == list(OBJECT_COUNTS)
+
+
 def test_every_field_of_privileges_is_explained(original: Original):
     page = DOCS / "archive-format.md"
     found = [m["privileges"] for m in manifest_of(original.machine.archive)["members"] if "privileges" in m]
@@ -249,9 +264,9 @@ JSON_TYPES = {
 }  # fmt: skip
 
 
-def hold_rows(title: str, objects: list[dict]) -> None:
+def hold_rows(title: str, objects: list[dict], page: Path = DOCS / "inspect.md") -> None:
     """Each object has just the documented fields, in their order, and values of the documented types."""
-    rows = {cells[0].strip("`"): cells[1] for cells in table(DOCS / "inspect.md", title)}
+    rows = {cells[0].strip("`"): cells[1] for cells in table(page, title)}
     assert objects
     for found in objects:
         assert list(found) == list(rows), title

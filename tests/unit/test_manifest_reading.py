@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine_backup.drivers import manifest_reading
 from engine_backup.model import manifest
 from engine_backup.model.inspection import ON_DISK, InspectedDatabase, LargeTable, RecordedArchive
+from engine_backup.model.inventory import Inventory, KindInventory, NamedObject
 
 HEAD = {"format": manifest.FORMAT, "format_version": manifest.FORMAT_VERSION}
 MEMBER = {
@@ -31,6 +32,9 @@ MEMBER = {
     "largest_tables": [{"name": "public.a", "size": 7}],
     "extensions": ["plpgsql"],
     "granted_roles": ["reader"],
+    "row_counts": {"public.a": 7},
+    "row_estimates": {"public.b": 70000},
+    "object_counts": {"tables": 2},
     "privileges": {"owner": "owner"},
 }
 CERTIFICATE = {
@@ -40,6 +44,13 @@ CERTIFICATE = {
     "not_after": "2027-01-01T00:00:00+00:00",
     "is_authority": True,
 }
+DIGEST = "0" * 64
+VMS = {
+    "count": 2,
+    "complete": True,
+    "digest": DIGEST,
+    "objects": [{"id": "1", "name": "one"}, {"id": "2", "name": "one"}],
+}
 WHOLE = {
     **HEAD,
     "tool_version": "0.1.0",
@@ -48,6 +59,7 @@ WHOLE = {
     "started_at": "2026-11-22T12:19:37.500000+01:00",
     "certificates": [CERTIFICATE],
     "configuration": {"settings": [{"name": "ENGINE_FQDN", "value": "x"}], "hidden": 3},
+    "inventory": {"vms": VMS, "last_event_at": "2026-11-22T12:19:37.500000+01:00"},
     "members": [MEMBER],
 }
 
@@ -64,12 +76,17 @@ def test_what_we_write_is_read():
         database="engine", role="engine", host="localhost", port=5432, server_version="15.18",
         pg_dump_version="15.18", size=30, snapshot_taken_at="2026-11-22T11:19:38+00:00", position="0/15",
         tables=2, largest_tables=(LargeTable("public.a", 7),), table_sizes=ON_DISK, extensions=("plpgsql",),
-        owners=("owner",), granted_roles=("reader",),
+        owners=("owner",), granted_roles=("reader",), row_counts={"public.a": 7},
+        row_estimates={"public.b": 70000}, object_counts={"tables": 2},
     )  # fmt: skip
     assert found.certificates is not None
     assert found.certificates[0].not_after == datetime(2027, 1, 1, tzinfo=timezone.utc)
     assert found.configuration is not None
     assert (found.configuration.settings[0].value, found.configuration.hidden) == ("x", 3)
+    both = (NamedObject("1", "one"), NamedObject("2", "one"))
+    assert found.inventory == Inventory(
+        {"vms": KindInventory(2, both, True, DIGEST)}, {"last_event_at": "2026-11-22T11:19:37.500000+00:00"}
+    )
 
 
 @pytest.mark.parametrize("changes", [{"format": "other"}, {"format": ["engine"]}, {"format_version": 2}])
@@ -84,6 +101,7 @@ def test_what_is_not_ours_is_not_used(changes):
     [
         ("fqdn", 3), ("fqdn", ["x"]), ("hosted_engine", "yes"), ("hosted_engine", 1), ("started_at", "today"),
         ("started_at", "2026-11-22T11:19:37"), ("started_at", "0001-01-01T00:00:00+23:59"), ("started_at", 5),
+        ("inventory", []), ("inventory", {"vms": []}), ("inventory", {"last_event_at": "today"}),
         ("certificates", {}), ("certificates", [3]), ("configuration", []), ("tool_version", {}),
     ],
 )  # fmt: skip
@@ -99,6 +117,9 @@ def test_a_field_of_the_wrong_kind_is_a_note(field, value):
         ("raw_size", -1), ("raw_size", True), ("raw_size", 1.5), ("raw_size", 1 << 80), ("raw_size", "20"),
         ("port", None), ("tables", "two"), ("pg_dump_version", "15\x1b[2J"), ("pg_dump_version", "1" * 200),
         ("extensions", ["x", 3]), ("extensions", "plpgsql"), ("extensions", ["x"] * 5000),
+        ("row_counts", {"a": -1}), ("row_counts", {"a": "1"}), ("row_counts", []),
+        ("row_counts", {"a": True}), ("row_estimates", {str(n): n for n in range(5000)}),
+        ("object_counts", [["a", 1]]),
         ("largest_tables", [[]]), ("privileges", "none"), ("server_version", "15"),
     ],
 )  # fmt: skip
@@ -110,6 +131,34 @@ def test_a_members_field_of_the_wrong_kind_is_unknown(field, value):
     holder = member if field == "raw_size" else member.database
     assert getattr(holder, names.get(field, field)) is None
     assert bool(found.notes) == (value is not None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"count": -1}, {"count": None}, {"count": 1}, {"count": 3}, {"objects": None}, {"objects": {}},
+        {"objects": [{"id": "1", "name": "one"}]}, {"objects": [{"id": "1"}, {"id": "2", "name": 3}]},
+        {"objects": [{"id": str(n), "name": ""} for n in range(5000)], "count": 5000},
+    ],
+)  # fmt: skip
+def test_a_kind_that_contradicts_itself_is_unknown(changes):
+    assert read(inventory={"vms": {**VMS, **changes}}).inventory is None
+
+
+def test_a_part_of_the_objects_is_taken_as_a_part():
+    found = read(inventory={"vms": {**VMS, "count": 3, "complete": False, "digest": "none"}})
+    assert found.inventory is not None
+    vms = found.inventory.kinds["vms"]
+    assert (vms.count, len(vms.objects), vms.complete, vms.digest) == (3, 2, False, "")
+    assert [note for note in found.notes if "digest" in note]
+
+
+def test_names_of_objects_that_terminals_obey_are_not_taken():
+    objects = [{"id": "1", "name": "a\x1b[2J"}, {"id": "2", "name": "b"}]
+    found = read(inventory={"vms": {**VMS, "objects": objects, "complete": False}})
+    assert found.inventory is not None
+    assert [row.name for row in found.inventory.kinds["vms"].objects] == ["b"]
+    assert "\x1b" not in "".join(found.notes)
 
 
 def test_members_without_a_name_or_with_a_strange_one_are_left_out():
@@ -147,7 +196,9 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from([*WHOLE, *MEMBER, *CERTIFICATE, "settings", "value"]), inner, max_size=4
+            st.sampled_from([*WHOLE, *MEMBER, *CERTIFICATE, "settings", "value", "vms", *VMS, "id"]),
+            inner,
+            max_size=4,
         )
     ),
     max_leaves=25,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from engine_backup.model.components import Component
+from engine_backup.model.inventory import Inventory
 from engine_backup.model.preflight import CertificateFact
 
 LARGEST_TABLES = 10
@@ -30,7 +31,8 @@ class InspectedDatabase:
 
     `role` is who dumped it, or would log in; `owners` own tables. Versions are such as `15.18`. `size` is
     that on the server's disk. `table_sizes` says where tables were measured: `ON_DISK` (with indexes),
-    `IN_DUMP` (the text of their rows), or "" for nowhere. `unknown` says why something is None.
+    `IN_DUMP` (the text of their rows), or "" for nowhere. `row_counts` are exact, `row_estimates` the
+    planner's, by `schema.table`. `unknown` says why something is None.
     """
 
     database: str | None = None
@@ -48,6 +50,9 @@ class InspectedDatabase:
     extensions: tuple[str, ...] | None = None
     owners: tuple[str, ...] | None = None
     granted_roles: tuple[str, ...] | None = None
+    row_counts: Mapping[str, int] | None = None
+    row_estimates: Mapping[str, int] | None = None
+    object_counts: Mapping[str, int] | None = None
     unknown: str = ""
 
 
@@ -127,6 +132,7 @@ class RecordedArchive:
     members: Mapping[str, RecordedMember] = field(default_factory=dict)
     certificates: tuple[CertificateFact, ...] | None = None
     configuration: InspectedConfiguration | None = None
+    inventory: Inventory | None = None
     converted: bool = False
     notes: tuple[str, ...] = ()
 
@@ -152,6 +158,7 @@ class Inspection:
     components: tuple[InspectedComponent, ...]
     certificates: tuple[CertificateFact, ...] | None
     configuration: InspectedConfiguration | None
+    inventory: Inventory | None = None
     converted: bool = False
     needs: tuple[Need, ...] = ()
     notes: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import Component
 from engine_backup.model.errors import EngineBackupError, ExitStatus
 from engine_backup.model.facts import BackupFacts
+from engine_backup.model.inventory import Inventory
 from engine_backup.model.modes import BACKUP
 from engine_backup.model.requests import BackupRequest
 from engine_backup.model.steps import Plan
@@ -49,6 +50,7 @@ class BackupRun:
     hook_members: list[str] = field(default_factory=list)
     snapshots: dict[str, SnapshotFacts] = field(default_factory=dict)
     database_facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    inventory: Inventory = field(default_factory=Inventory)
     file_facts: dict[str, Any] = field(default_factory=backup_summary.describe_none)
     saved: list[Component] = field(default_factory=list)
     member_facts: dict[str, dict[str, Any]] = field(default_factory=dict)

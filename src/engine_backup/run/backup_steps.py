@@ -15,6 +15,8 @@ from engine_backup.drivers import (
     compression,
     dumps,
     file_tree,
+    inventory,
+    inventory_document,
     postgres,
     postgres_programs,
     privileges_document,
@@ -30,8 +32,9 @@ from engine_backup.model.archive import (
     VERSION_MEMBER,
     MemberRecord,
 )
-from engine_backup.model.components import DATABASES
+from engine_backup.model.components import BY_NAME, DATABASES, Component
 from engine_backup.model.errors import EngineBackupError, ProgramError
+from engine_backup.model.inventory import DatabaseCounts
 from engine_backup.model.paths import LEFT_OUT_OF_BACKUP, SAVED_PATHS, extra_path
 from engine_backup.model.steps import (
     AnnounceEnd,
@@ -49,6 +52,8 @@ from engine_backup.run import backup_summary, hook_members
 from engine_backup.run.reading import check_form
 
 if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name
+
     from engine_backup.drivers.compression import Sink
     from engine_backup.run.backup import BackupRun
     from engine_backup.run.reporting import Reporter
@@ -71,7 +76,19 @@ def take_snapshots(step: TakeSnapshots, run: BackupRun) -> None:
         connections[component.name] = connection
     for name, connection in connections.items():
         privileges = privileges_document.to_json(cluster_privileges.read(connection))
-        run.database_facts[name] = {**table_sizes.read(connection), "privileges": privileges}
+        counts = inventory_document.counts_to_json(_count(BY_NAME[name], connection, run))
+        run.database_facts[name] = {**table_sizes.read(connection), **counts, "privileges": privileges}
+
+
+def _count(component: Component, connection: Connection, run: BackupRun) -> DatabaseCounts:
+    """Return how much is in a database, and remember its inventory; a backup does not fail for it."""
+    try:
+        counts, found = inventory.read(connection, component)
+    except EngineBackupError as error:
+        run.reporter.warn(f"{error.message}: the archive will not tell how much is in it")
+        return DatabaseCounts()
+    run.inventory += found
+    return counts
 
 
 def save_files(step: SaveFiles, run: BackupRun) -> None:
@@ -238,6 +255,7 @@ def _manifest(run: BackupRun) -> dict[str, Any]:
         "archive_compressor": run.writer.compressor,
         "components": [component.name for component in run.saved],
         **run.file_facts,
+        "inventory": inventory_document.inventory_to_json(run.inventory),
         "hooks": backup_summary.describe_hooks(run.hooks, run.hook_members),
         "members": [_member(record, run) for record in run.writer.records],
     }

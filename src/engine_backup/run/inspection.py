@@ -104,6 +104,7 @@ class _Inspecting:
             components=components,
             certificates=self._certificates(),
             configuration=recorded.configuration or self._configuration_summary(),
+            inventory=recorded.inventory,
             converted=recorded.converted,
         )
         needs = restore_needs.restore_needs(

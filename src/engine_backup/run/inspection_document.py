@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from engine_backup.drivers import certificates, configuration_summary
+from engine_backup.drivers import certificates, configuration_summary, inventory_document
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.inspection import InspectedComponent, Inspection, Need
 from engine_backup.model.printable import printable
@@ -38,6 +38,9 @@ def document(found: Inspection) -> dict[str, Any]:
         if found.certificates is None
         else [certificates.to_json(fact) for fact in found.certificates],
         "configuration": None if configuration is None else configuration_summary.to_json(configuration),
+        "inventory": None
+        if found.inventory is None
+        else inventory_document.inventory_to_json(found.inventory),
         "needs": [_need(row) for row in found.needs],
         "notes": list(found.notes),
         "error": None,

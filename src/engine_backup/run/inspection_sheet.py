@@ -13,6 +13,7 @@ from engine_backup.model.inspection import (
     LargeTable,
     Need,
 )
+from engine_backup.model.inventory import MOMENTS, OBJECT_KINDS, Inventory
 from engine_backup.model.preflight import CertificateFact
 from engine_backup.model.sheet import Cell, CellOrText, Section, Sheet, Style
 from engine_backup.plan.preflight import SOON
@@ -34,6 +35,7 @@ def sheet(found: Inspection, now: datetime) -> Sheet:
         Section(found.path, tuple(_archive(found))),
         Section("Components", tuple(map(_component, found.components)), _COMPONENT_HEAD),
         *(_database(row, row.database) for row in found.components if row.database is not None),
+        _inventory(found.inventory),
         _certificates(found.certificates, now),
         _configuration(found),
         Section("To restore it, this machine needs", tuple(map(_need, found.needs))),
@@ -82,6 +84,7 @@ def _database(row: InspectedComponent, found: InspectedDatabase) -> Section:
         ("snapshot taken at", _or_unknown(found.snapshot_taken_at)),
         ("tables", UNKNOWN if found.tables is None else str(found.tables)),
         ("largest tables", _largest(found)),
+        ("rows", _rows(found)),
         ("extensions", _listed(found.extensions)),
         ("owners", _listed(found.owners)),
         ("granted to", _listed(found.granted_roles)),
@@ -104,6 +107,29 @@ def _largest(found: InspectedDatabase) -> CellOrText:
 
 def _table(table: LargeTable) -> str:
     return f"{table.name} {size_text(table.size)}"
+
+
+def _rows(found: InspectedDatabase) -> CellOrText:
+    if not found.row_counts and not found.row_estimates:
+        return UNKNOWN
+    counts, estimates = found.row_counts or {}, found.row_estimates or {}
+    counted = f"{sum(counts.values()):,} in {len(counts)} tables"
+    return (
+        f"{counted}, about {sum(estimates.values()):,} in {len(estimates)} large ones"
+        if estimates
+        else counted
+    )
+
+
+def _inventory(found: Inventory | None) -> Section:
+    if found is None:
+        return Section("", ())
+    kinds = [(k.label, found.kinds[k.name].count) for k in OBJECT_KINDS if k.name in found.kinds]
+    counts = tuple((label, Cell(f"{count:,}", right=True)) for label, count in kinds)
+    return Section(
+        "Inventory",
+        (*counts, *((m.label, found.moments[m.name]) for m in MOMENTS if m.name in found.moments)),
+    )
 
 
 def _certificates(found: tuple[CertificateFact, ...] | None, now: datetime) -> Section:
