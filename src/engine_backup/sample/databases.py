@@ -23,6 +23,7 @@ SCRIPTS: Mapping[str, tuple[str, ...]] = {
     "managedblock": ("managedblock.sql",),
     "cinderlib": ("managedblock.sql",),
 }
+FULL_HISTORY_SCRIPTS: Mapping[str, tuple[str, ...]] = {"dwh": ("dwh_devices.sql",)}
 GRANTS: Mapping[str, tuple[str, str]] = {
     "engine": ("engine_grants.sql", READER_ROLE),
     "dwh": ("dwh_grants.sql", GRAFANA_ROLE),
@@ -65,11 +66,15 @@ def script(name: str) -> str:
 def _fill(server: ScratchServer, name: str, login: Credentials, size: Size) -> None:
     with closing(server.connect(login.database, login.user, login.password)) as connection:
         _announce(connection, size)
-        for file in (SETTINGS_SCRIPT, *SCRIPTS[name]):
+        for file in (SETTINGS_SCRIPT, *_scripts(name, size)):
             _execute(connection, sql.SQL(script(file)))
         connection.commit()
     if name in GRANTS:
         _grant(server, login.database, *GRANTS[name])
+
+
+def _scripts(name: str, size: Size) -> tuple[str, ...]:
+    return SCRIPTS[name] + (FULL_HISTORY_SCRIPTS.get(name, ()) if size.full_history else ())
 
 
 def _announce(connection: Connection, size: Size) -> None:

@@ -11,13 +11,16 @@ class Size:
 
     `days` of audit log and hourly history are made. `hosted_engine` puts the
     manager's own machine, its storage domain and highly available hosts into
-    the database. The same size and `seed` give the same rows on every server.
+    the database. `full_history` adds the statistics of disks and interfaces, the
+    bulk of a real Data Warehouse. The same size and `seed` give the same rows on every server.
     """
 
     vms: int = 150
     days: int = 30
     seed: int = 1
     hosted_engine: bool = False
+    events_a_day: int = 20
+    full_history: bool = False
 
     @property
     def hosts(self) -> int:
@@ -46,8 +49,8 @@ class Size:
 
     @property
     def events(self) -> int:
-        """Lines of the audit log: twenty a day for each machine."""
-        return self.vms * self.days * 20
+        """Lines of the audit log, which are made by machines."""
+        return self.vms * self.days * self.events_a_day
 
     @property
     def sample_minutes(self) -> int:
