@@ -1,6 +1,7 @@
 # make demo    see the tool at work on an invented engine; sets up everything itself
 # make test    run the tests          (ARGS="-k restore" to choose, WORKERS=0 for one process)
 # make faults  make every kind of fault meet every kind of step of a restore (about a quarter of an hour)
+# make bench   compare speed and size with a stand-in of stock (ARGS="--scale=4 --rounds=3"; minutes)
 # make lint    look at style and types
 # make clean   remove what the others made
 #
@@ -13,7 +14,7 @@ PREPARE = python=$$(sh scripts/choose-python.sh) && "$$python" scripts/bootstrap
 
 RESULTS = "$(CURDIR)/.environment/faults"
 
-.PHONY: help demo test faults lint environment clean
+.PHONY: help demo test faults bench lint environment clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -35,11 +36,14 @@ faults: environment
 	    || status=$$?; \
 	$(IN)python -m tests.faults.results $(RESULTS) && exit $$status
 
+bench: environment
+	$(IN)python -m benchmarks $(ARGS)
+
 lint: environment
-	$(IN)ruff check src tests scripts
-	$(IN)ruff format --check src tests scripts
+	$(IN)ruff check src tests scripts benchmarks
+	$(IN)ruff format --check src tests scripts benchmarks
 	$(IN)mypy
 
 clean:
 	rm -rf .environment build dist .mypy_cache .ruff_cache .hypothesis
-	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

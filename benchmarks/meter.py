@@ -1,0 +1,144 @@
+"""What a program takes: time, processor, memory and temporary disk, of itself and of all that it starts.
+
+A thread looks ten times a second and only at the processes and directories of
+that one program, so that looking does not slow down what is looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import processes
+
+PERIOD_SECONDS = 0.1
+LAST_WORDS = 2000
+
+
+class MeasuredProgramError(Exception):
+    """The measured program failed: its times are worth nothing."""
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A program to measure.
+
+    `watched` are the directories in which it may leave temporary files;
+    `archive` is the file that is not temporary, wherever it grows and whatever
+    its name is meanwhile. `server` is the process id of the database server.
+    """
+
+    words: tuple[str, ...]
+    environment: Mapping[str, str]
+    watched: tuple[Path, ...] = ()
+    archive: Path | None = None
+    server: int = 0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Seconds and bytes. `server_cpu` is what the database server and its sessions computed meanwhile.
+
+    `own_memory` is the peak of the started process alone, `all_memory` the
+    peak of it and all its descendants together, shared pages counted once.
+    `temporary` is the peak of all temporary files, `size` that of the archive.
+    """
+
+    wall: float
+    cpu: float
+    server_cpu: float
+    own_memory: int
+    all_memory: int
+    temporary: int
+    size: int
+
+
+@dataclass
+class Peaks:
+    """What a sampler has seen so far. Files are told apart by inode, for they may be renamed."""
+
+    own_memory: int = 0
+    all_memory: int = 0
+    files: list[dict[int, int]] = field(default_factory=list)
+
+    def temporary(self, result: int) -> int:
+        """Return the most bytes that files other than inode `result` took at one moment."""
+        return max((sum(sizes.values()) - sizes.get(result, 0) for sizes in self.files), default=0)
+
+
+def measure(invocation: Invocation) -> Measurement:
+    """Run a program to its end; raises `MeasuredProgramError` with its last words when it fails."""
+    server_before = processes.computed(invocation.server)
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        child = subprocess.Popen(  # noqa: S603 - the words are ours
+            invocation.words,
+            env=dict(invocation.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        peaks, (status, usage) = _watch(child.pid, invocation.watched)
+        wall = time.perf_counter() - started
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode != 0:
+            output.seek(0)
+            words = output.read()[-LAST_WORDS:].decode(errors="replace")
+            raise MeasuredProgramError(f"{invocation.words[0]} ended with {child.returncode}:\n{words}")
+    archive = invocation.archive
+    found = archive.stat() if archive and archive.exists() else None
+    return Measurement(
+        wall=wall,
+        cpu=usage.ru_utime + usage.ru_stime,
+        server_cpu=processes.computed(invocation.server) - server_before,
+        own_memory=peaks.own_memory,
+        all_memory=peaks.all_memory,
+        temporary=peaks.temporary(found.st_ino if found else 0),
+        size=found.st_size if found else 0,
+    )
+
+
+def _watch(pid: int, watched: Sequence[Path]) -> tuple[Peaks, tuple[int, resource.struct_rusage]]:
+    peaks = Peaks()
+    over = threading.Event()
+    sampler = threading.Thread(target=_sample, args=(pid, watched, peaks, over))
+    sampler.start()
+    try:
+        _, status, usage = os.wait4(pid, 0)
+    finally:
+        over.set()
+        sampler.join()
+    return peaks, (status, usage)
+
+
+def _sample(pid: int, watched: Sequence[Path], peaks: Peaks, over: threading.Event) -> None:
+    while True:
+        family = processes.family(pid)
+        peaks.own_memory = max(peaks.own_memory, processes.highest_memory(pid))
+        peaks.all_memory = max(peaks.all_memory, sum(processes.memory(member) for member in family))
+        sizes = dict(_files_below(watched))
+        for member in family:
+            sizes.update(processes.nameless_files(member))
+        peaks.files.append(sizes)
+        if over.wait(PERIOD_SECONDS):
+            return
+
+
+def _files_below(directories: Sequence[Path]) -> list[tuple[int, int]]:
+    """Return inode and allocated bytes of each file; files that vanish meanwhile do not count."""
+    found = []
+    for directory in directories:
+        for top, _, names in os.walk(directory):
+            for name in names:
+                with suppress(OSError):
+                    status = os.lstat(os.path.join(top, name))
+                    found.append((status.st_ino, status.st_blocks * 512))
+    return found

@@ -1,0 +1,77 @@
+"""What the kernel tells of processes, proc(5). Processes that end meanwhile count as nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+KIBIBYTE = 1024
+STANDARD_STREAMS = 2
+
+
+def family(pid: int) -> list[int]:
+    """Return the process and all its living descendants."""
+    found = [pid]
+    for member in found:
+        found += _children(member)
+    return found
+
+
+def memory(pid: int) -> int:
+    """Return the bytes that a process holds; pages that several share are split among them."""
+    return _field(f"/proc/{pid}/smaps_rollup", "Pss:")
+
+
+def highest_memory(pid: int) -> int:
+    """Return the most bytes that a process has ever held."""
+    return _field(f"/proc/{pid}/status", "VmHWM:")
+
+
+def computed(pid: int) -> float:
+    """Return the processor seconds of a process and of its children that have ended; 0 for no process."""
+    text = _text(f"/proc/{pid}/stat") if pid else ""
+    fields = text.rpartition(")")[2].split()
+    return sum(int(number) for number in fields[11:15]) / TICKS
+
+
+def nameless_files(pid: int) -> dict[int, int]:
+    """Return inode and allocated bytes of open regular files without a name, but for standard streams."""
+    found = {}
+    with suppress(OSError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            if int(entry.name) <= STANDARD_STREAMS:
+                continue
+            with suppress(OSError):
+                status = entry.stat()
+                if stat.S_ISREG(status.st_mode) and status.st_nlink == 0 and _is_on_disk(status):
+                    found[status.st_ino] = status.st_blocks * 512
+    return found
+
+
+def _is_on_disk(status: os.stat_result) -> bool:
+    """Say whether a file lies on a device, not in memory: those have no major number."""
+    return os.major(status.st_dev) != 0
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            found += [int(word) for word in _text(f"/proc/{pid}/task/{task}/children").split()]
+    return found
+
+
+def _field(path: str, name: str) -> int:
+    for line in _text(path).splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) * KIBIBYTE
+    return 0
+
+
+def _text(path: str) -> str:
+    with suppress(OSError):
+        return Path(path).read_text()
+    return ""
