@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _WANTED = re.compile(
     rb"etc/pki/ovirt-engine/(ca|apache-ca|qemu-ca)\.pem|etc/pki/ovirt-engine/certs/[^\x00-\x1f\x7f/]+\.cer"
 )
-_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
+BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 
 SIZE_LIMIT = 1 << 18
 CERTIFICATES_PER_FILE = 16
@@ -73,15 +73,15 @@ def _content(path: bytes) -> bytes | None:
 def _facts(path: bytes, content: bytes) -> Iterator[CertificateFact]:
     shown = "/" + os.fsdecode(path).encode("utf-8", "backslashreplace").decode("utf-8")
     if len(content) > SIZE_LIMIT:
-        yield _unreadable(shown, f"{len(content)} bytes are more than a certificate has")
+        yield unreadable(shown, f"{len(content)} bytes are more than a certificate has")
         return
-    blocks = _BLOCK.findall(content)
+    blocks = BLOCK.findall(content)
     if not blocks:
-        yield _unreadable(shown, "no certificate in it")
+        yield unreadable(shown, "no certificate in it")
     for block in blocks[:CERTIFICATES_PER_FILE]:
         yield _fact(shown, block)
     if len(blocks) > CERTIFICATES_PER_FILE:
-        yield _unreadable(
+        yield unreadable(
             shown, f"{len(blocks)} certificates in it, of which {CERTIFICATES_PER_FILE} were read"
         )
 
@@ -93,17 +93,21 @@ def _fact(shown: str, block: bytes) -> CertificateFact:
         with warnings.catch_warnings():
             # Old authorities have serial numbers that newer rules do not allow; that is not our subject.
             warnings.simplefilter("ignore")
-            certificate = x509.load_pem_x509_certificate(block)
-            return CertificateFact(
-                path=shown,
-                subject=_printable(certificate.subject.rfc4514_string()),
-                not_before=certificate.not_valid_before_utc,
-                not_after=certificate.not_valid_after_utc,
-                is_authority=_is_authority(certificate),
-            )
+            return describe(shown, x509.load_pem_x509_certificate(block))
     except Exception as error:
         # The parser of a stranger's bytes has many ways to say no, and no common one.
-        return _unreadable(shown, _printable(str(error)) or type(error).__name__)
+        return unreadable(shown, printable_part(str(error)) or type(error).__name__)
+
+
+def describe(shown: str, certificate: Certificate) -> CertificateFact:
+    """Return what is told of a certificate of the file `shown`; raises whatever its content leads to."""
+    return CertificateFact(
+        path=shown,
+        subject=printable_part(certificate.subject.rfc4514_string()),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        is_authority=_is_authority(certificate),
+    )
 
 
 def _is_authority(certificate: Certificate) -> bool:
@@ -116,11 +120,12 @@ def _is_authority(certificate: Certificate) -> bool:
         return certificate.issuer == certificate.subject
 
 
-def _unreadable(shown: str, reason: str) -> CertificateFact:
+def unreadable(shown: str, reason: str) -> CertificateFact:
+    """Return the fact of a certificate that cannot be read."""
     return CertificateFact(shown, readable=False, reason=reason)
 
 
-def _printable(text: str) -> str:
+def printable_part(text: str) -> str:
     """Return a text without what a terminal would obey, and not too long for a line."""
     plain = "".join(letter if letter.isprintable() else "?" for letter in text)
     return plain if len(plain) <= SUBJECT_LENGTH else plain[: SUBJECT_LENGTH - 1] + "…"

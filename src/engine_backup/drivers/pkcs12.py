@@ -131,6 +131,17 @@ def encrypted_anew(content: bytes, password: Secret, root: Path) -> bytes:
     return made
 
 
+def opened(content: bytes, password: Secret, root: Path) -> PKCS12KeyAndCertificates:
+    """Open a file, in whatever encryption; raises `NotEncryptedError`. Programs are those of `root`."""
+    try:
+        found = outline(content)
+    except ValueError as error:
+        raise NotEncryptedError(f"{NO_PKCS12}: {error}") from error
+    if found.rounds > MOST_ROUNDS:
+        raise NotEncryptedError(f"it asks for {found.rounds} rounds of key derivation")
+    return _read(content, password, root)
+
+
 def _alias(content: bytes, bundle: PKCS12KeyAndCertificates) -> bytes | None:
     """Return the name that Java finds the key by; OpenSSL and Java give it to the certificate as well."""
     name = outline(content).alias
@@ -162,7 +173,7 @@ def _old_schemes(content: bytes) -> tuple[str, ...]:
 
 
 def _read(content: bytes, password: Secret, root: Path) -> PKCS12KeyAndCertificates:
-    """Open an old file; raises `NotEncryptedError`."""
+    """Open a file that asks for no more work than one may; raises `NotEncryptedError`."""
     try:
         bundle = _loaded(content, password)
     except NotEncryptedError:

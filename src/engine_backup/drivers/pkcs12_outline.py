@@ -12,6 +12,8 @@ from typing import NamedTuple
 _SEQUENCE, _OCTETS, _INTEGER, _OID, _CONTEXT = 0x30, 0x04, 0x02, 0x06, 0xA0
 _DATA = bytes.fromhex("2a864886f70d010701")
 _ENCRYPTED_DATA = bytes.fromhex("2a864886f70d010706")
+# PBES2 and PBMAC1 (RFC 8018): the first of their parameters is the derivation of a key.
+_DERIVING = tuple(bytes.fromhex(f"2a864886f70d01050{kind}") for kind in "de")
 _FRIENDLY_NAME = bytes.fromhex("2a864886f70d010914")
 _KEY_BAG, _SHROUDED_KEY_BAG = (bytes.fromhex(f"2a864886f70d010c0a010{kind}") for kind in "12")
 
@@ -38,7 +40,7 @@ class Outline:
     """`old_schemes`: encryption of former times that is used; `keys` that can be counted from outside.
 
     `alias` is the name of the last of these keys, None when it has none. `rounds`: the largest number of
-    iterations that a reader of old schemes and of the MAC has to make.
+    iterations that a reader has to make.
     """
 
     old_schemes: tuple[str, ...]
@@ -68,7 +70,9 @@ def outline(content: bytes) -> Outline:
         for part in _parts(_only(_unwrapped(safe), _SEQUENCE)):
             walk.content_info(part)
         for value in mac:
-            walk.count(_parts(value.content)[2:])
+            digest, *more = _parts(value.content)
+            walk.algorithm(_parts(digest.content)[0])
+            walk.count(more[1:])
     except (IndexError, TypeError) as error:
         raise ValueError("not the structure of PKCS#12") from error
     return Outline(tuple(sorted(walk.schemes)), walk.keys, walk.alias, walk.rounds)
@@ -90,11 +94,24 @@ class _Walk:
                 self._bag(bag)
         elif kind.content == _ENCRYPTED_DATA:
             encrypted = _parts(_only(content.content, _SEQUENCE))[1]
-            self._algorithm(_parts(encrypted.content)[1])
+            self.algorithm(_parts(encrypted.content)[1])
 
     def count(self, parameters: list[_Value]) -> None:
         numbers = [int.from_bytes(v.content, "big") for v in parameters if v.tag == _INTEGER]
         self.rounds = max(self.rounds, *numbers, 1)
+
+    def algorithm(self, identifier: _Value) -> None:
+        """Note an encryption of former times, and the work that deriving its key takes."""
+        kind, *parameters = _parts(identifier.content)
+        if kind.tag != _OID:
+            return
+        if kind.content in _OLD_SCHEMES:
+            self.schemes.add(_OLD_SCHEMES[kind.content])
+            self.count(_parts(parameters[0].content))
+        elif kind.content in _DERIVING:
+            derivation, *_ = _parts(parameters[0].content)
+            for parameter in _parts(derivation.content)[1:]:
+                self.count(_parts(parameter.content))
 
     def _bag(self, bag: _Value) -> None:
         kind, value, *attributes = _parts(bag.content)
@@ -102,13 +119,7 @@ class _Walk:
             self.keys += 1
             self.alias = next(map(_friendly_name, attributes), None)
         if kind.content == _SHROUDED_KEY_BAG:
-            self._algorithm(_parts(_only(value.content, _SEQUENCE))[0])
-
-    def _algorithm(self, identifier: _Value) -> None:
-        kind, *parameters = _parts(identifier.content)
-        if kind.tag == _OID and kind.content in _OLD_SCHEMES:
-            self.schemes.add(_OLD_SCHEMES[kind.content])
-            self.count(_parts(parameters[0].content))
+            self.algorithm(_parts(_only(value.content, _SEQUENCE))[0])
 
 
 def _friendly_name(attributes: _Value) -> str | None:

@@ -50,3 +50,19 @@ def check(path: Path, name: str) -> None:
         raise DamagedArchiveError(f"{name} is not a sound SQLite database: {error}") from error
     if findings != ["ok"]:
         raise DamagedArchiveError(f"{name} is not a sound SQLite database: {findings[0]}")
+
+
+def broken_references(path: Path) -> tuple[str, ...]:
+    """Return the tables with rows that refer to rows which do not exist; `check` has passed the file.
+
+    Raises `EngineBackupError` when that cannot be told.
+    """
+    try:
+        with closing(sqlite3.connect(_read_only(path), uri=True)) as database:
+            database.execute("PRAGMA trusted_schema = OFF")
+            rows = database.execute(
+                'SELECT DISTINCT "table" FROM pragma_foreign_key_check ORDER BY 1 LIMIT 100'
+            )
+            return tuple(str(row[0]) for row in rows)
+    except sqlite3.Error as error:
+        raise EngineBackupError(f"the references in {path.name} cannot be checked: {error}") from error

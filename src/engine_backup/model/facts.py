@@ -147,7 +147,8 @@ class DumpFacts:
     `foreign_grants`: some grants were made by others than the owner.
     `programs_major` is the major version of the pg_dump that wrote it (0: not told).
     `unpacked_size` in bytes, None when only unpacking would tell. `privileges` are what dumps do
-    not hold, as the manifest tells them.
+    not hold, as the manifest tells them. `owners` own its tables. `database` is the one it was made of,
+    `role` who made it, as the manifest tells. Empty where nothing says so.
     """
 
     member: DumpMember
@@ -159,6 +160,9 @@ class DumpFacts:
     programs_major: int = 0
     unpacked_size: int | None = None
     privileges: ClusterPrivileges | None = None
+    owners: tuple[str, ...] = ()
+    database: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True)

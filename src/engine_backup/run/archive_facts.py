@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Optional
 
@@ -31,7 +31,7 @@ from engine_backup.model.facts import ArchiveFacts, Credentials, DumpFacts
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.server import ClusterPrivileges, PrivilegeStatement
 from engine_backup.model.shown_settings import SHOWN_ANSWERS
-from engine_backup.plan import load_rules
+from engine_backup.plan import dump_tables, load_rules
 from engine_backup.plan.grants import grantees, has_foreign_grants, is_privilege, privilege_statements
 from engine_backup.plan.load_rules import Contents
 from engine_backup.plan.space import recorded_sizes
@@ -108,6 +108,9 @@ def _custom(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]
         programs_major=_major(contents.header.pg_dump_version),
         unpacked_size=manifest.raw_size(archive.manifest, member.member),
         privileges=_privileges(archive, member),
+        owners=_owners(e.owner for e in contents.entries if e.description == "TABLE"),
+        database=contents.header.dbname or _recorded(archive, member, "database"),
+        role=_recorded(archive, member, "role"),
     )
 
 
@@ -177,11 +180,13 @@ def _plain(archive: Archive, member: DumpMember) -> DumpFacts:
     left_out: list[str] = []
     extensions: list[str] = []
     privileges: list[str] = []
+    owners: set[str | None] = set()
     for item in _plain_statements(archive, member):
         statement = item.text.decode("utf-8", "surrogateescape")
         decision = load_rules.decide_statement(statement, permissions=True)
         extensions += load_rules.extensions_of(statement)
         privileges += [statement] if is_privilege(statement) else []
+        owners.add(dump_tables.table_owner(statement) if decision.reason == load_rules.OWNERS else None)
         if not decision.load and decision.reason != load_rules.OWNERS:
             left_out.append(f"line {item.line_number}: {decision.reason}")
     return DumpFacts(
@@ -191,7 +196,20 @@ def _plain(archive: Archive, member: DumpMember) -> DumpFacts:
         grantees=grantees(privileges),
         foreign_grants=has_foreign_grants(privileges),
         privileges=_privileges(archive, member),
+        owners=_owners(owners),
+        database=_recorded(archive, member, "database"),
+        role=_recorded(archive, member, "role"),
     )
+
+
+def _owners(found: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(sorted({owner for owner in found if owner}))
+
+
+def _recorded(archive: Archive, member: DumpMember, name: str) -> str:
+    """Return a text that the manifest says of a member; "" where it says none."""
+    text = (manifest.member_row(archive.manifest, member.member) or {}).get(name)
+    return text if isinstance(text, str) else ""
 
 
 def _plain_statements(archive: Archive, member: DumpMember) -> Iterator[Statement]:

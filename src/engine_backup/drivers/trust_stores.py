@@ -1,0 +1,34 @@
+"""Java's trust stores: whether one is whole. Its password protects nothing but that.
+
+The form: https://docs.oracle.com/javase/8/docs/api/java/security/KeyStore.html ("JKS"), and the digest at
+its end, of the password in UTF-16, a phrase that is the same for all, and what stands before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from engine_backup.model.secret import Secret
+
+JKS = b"\xfe\xed\xfe\xed"
+VERSIONS = (b"\0\0\0\1", b"\0\0\0\2")
+_PHRASE = b"Mighty Aphrodite"
+_DIGEST_BYTES = 20
+
+
+def is_known(content: bytes) -> bool:
+    """Whether `problem` can tell anything about it."""
+    return content[:4] == JKS and content[4:8] in VERSIONS
+
+
+def problem(content: bytes, password: Secret) -> str:
+    """Return what is wrong with a trust store; "" also for one in a form that is not known here."""
+    if not content:
+        return "it is empty"
+    if not is_known(content):
+        return ""
+    salted = password.reveal().encode("utf-16-be", "surrogatepass") + _PHRASE + content[:-_DIGEST_BYTES]
+    digest = hashlib.sha1(salted, usedforsecurity=False).digest()
+    whole = hmac.compare_digest(digest, content[-_DIGEST_BYTES:])
+    return "" if whole else "it has another password than the one in 10-setup-pki.conf, or is damaged"

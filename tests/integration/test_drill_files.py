@@ -1,0 +1,486 @@
+"""The checks of restored files: golden archives pass, and each planted fault is found and named."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tarfile
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from engine_backup.model.checks import Check, Outcome
+from engine_backup.model.errors import EngineBackupError
+from engine_backup.run.drill_files import check_files
+from tests.support import golden
+from tests.support.certificates import Authority, Identity, pkcs12_store
+from tests.support.rebuilt_archives import TREE, Parts, taken_apart
+from tests.support.restored_archive import file_checks, restored
+
+NAME = "4.5.7-default"
+PKI = "etc/pki/ovirt-engine/"
+CONF = "etc/ovirt-engine/engine.conf.d/"
+DWH_CONF = "etc/ovirt-engine-dwh/ovirt-engine-dwhd.conf.d/"
+FQDN = "engine.lab.example"
+NOW = datetime.now(timezone.utc)
+OWN = Authority("engine.lab.example.43210")
+
+Change = Callable[[Parts], Parts]
+
+
+apart = lru_cache(maxsize=2)(taken_apart)
+
+
+def put(files: dict[str, bytes | None]) -> Change:
+    """Return what replaces, adds or (None) takes away archived files."""
+
+    def changed(parts: Parts) -> Parts:
+        kept = [(header, content) for header, content in parts.files if header.name not in files]
+        for name, content in files.items():
+            if content is not None:
+                header = tarfile.TarInfo(name)
+                header.mode, header.mtime, header.size = 0o640, 1_700_000_000, len(content)
+                kept.append((header, content))
+        return replace(parts, files=tuple(kept))
+
+    return changed
+
+
+def edit(name: str, old: bytes, new: bytes) -> Change:
+    """Return what changes the text of one archived file."""
+
+    def changed(parts: Parts) -> Parts:
+        (content,) = [content for header, content in parts.files if header.name == name]
+        assert old in content
+        return put({name: content.replace(old, new)})(parts)
+
+    return changed
+
+
+def of_service(name: str, identity: Identity, password: bytes = b"mypass") -> dict[str, bytes | None]:
+    """Return the files of a service whose certificate it is."""
+    return {
+        f"{PKI}certs/{name}.cer": identity.pem,
+        f"{PKI}keys/{name}.p12": pkcs12_store(identity, password),
+        f"{PKI}keys/{name}.key.nopass": identity.key_pem,
+    }
+
+
+def renewed(**changes: dict[str, object]) -> dict[str, bytes | None]:
+    """Return the PKI of an engine; `changes` are arguments to how the certificates of services are made."""
+    files: dict[str, bytes | None] = {f"{PKI}ca.pem": OWN.pem, f"{PKI}private/ca.pem": OWN.key_pem}
+    for name in ("engine", "apache", "websocket-proxy"):
+        files.update(of_service(name, OWN.sign(FQDN, **changes.get(name.partition("-")[0], {}))))
+    return files
+
+
+def checked(tmp_path: Path, *changes: Change, name: str = NAME) -> dict[tuple[str, str], Check]:
+    """Return the checks of a golden archive that was changed, with hashes that are right."""
+    parts = replace(apart(name), files_form="")
+    for change in changes:
+        parts = change(parts)
+    archive = tmp_path / "changed.backup"
+    archive.write_bytes(parts.content())
+    return file_checks(archive, tmp_path, NOW)
+
+
+def red(checks: dict[tuple[str, str], Check]) -> list[str]:
+    return [f"{c.subject} {c.name}" for c in checks.values() if c.outcome.is_red]
+
+
+@pytest.mark.parametrize("name", golden.NAMES)
+def test_golden_archives_pass(name: str, tmp_path: Path):
+    checks = file_checks(golden.archive(name), tmp_path, NOW)
+    assert [check for check in checks.values() if check.outcome.is_red] == []
+    passed = {key for key, check in checks.items() if check.outcome is Outcome.PASS}
+    assert {("files", n) for n in ("files", "configuration", "certificates", "keys", "key stores")} <= passed
+    assert ("files", "FQDN") in passed
+    dumped = set(golden.facts(name)["databases"]) - {"grafana"}
+    assert {(component, "log-in") for component in dumped} <= passed
+    assert (("grafana", "integrity") in passed) is ("grafana" in golden.facts(name)["databases"])
+
+
+def test_an_engine_with_other_certificates_passes(tmp_path: Path):
+    """What the planted faults differ from."""
+    assert red(checked(tmp_path, put(renewed()))) == []
+
+
+STRANGER = Authority("stranger")
+OTHER = OWN.sign(FQDN)
+BROKEN_KEY = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+FAULTS: dict[str, tuple[Change, str, str]] = {
+    "a wrong key": (
+        put({**renewed(), f"{PKI}keys/apache.key.nopass": OTHER.key_pem}),
+        "files keys",
+        "/etc/pki/ovirt-engine/keys/apache.key.nopass: it is not the key of"
+        " /etc/pki/ovirt-engine/certs/apache.cer",
+    ),
+    "a wrong key of the engine": (
+        put({**renewed(), f"{PKI}keys/engine_id_rsa": OTHER.key_pem}),
+        "files keys",
+        "/etc/pki/ovirt-engine/keys/engine_id_rsa: it is not the key of",
+    ),
+    "a wrong key of the authority": (
+        put({**renewed(), f"{PKI}private/ca.pem": OTHER.key_pem}),
+        "files keys",
+        "/etc/pki/ovirt-engine/private/ca.pem: it is not the key of /etc/pki/ovirt-engine/ca.pem",
+    ),
+    "no key": (put({f"{PKI}keys/apache.key.nopass": None}), "files keys", "apache.key.nopass is missing"),
+    "a broken key": (
+        put({f"{PKI}keys/apache.key.nopass": BROKEN_KEY}),
+        "files keys",
+        "apache.key.nopass: it is no key that can be read",
+    ),
+    "an expired certificate": (
+        put(renewed(apache={"end": NOW - timedelta(days=3)})),
+        "files certificates",
+        f"certs/apache.cer (CN={FQDN}) expired on {NOW - timedelta(days=3):%Y-%m-%d}",
+    ),
+    "a certificate of tomorrow": (
+        put(renewed(engine={"start": NOW + timedelta(days=2)})),
+        "files certificates",
+        f"certs/engine.cer (CN={FQDN}) is not valid before",
+    ),
+    "a certificate of another authority": (
+        put({**renewed(), **of_service("apache", STRANGER.sign(FQDN))}),
+        "files certificates",
+        f"certs/apache.cer (CN={FQDN}) is signed by none of the archived authorities",
+    ),
+    "a certificate of another authority of the same name": (
+        put({**renewed(), **of_service("engine", Authority(OWN.name).sign(FQDN))}),
+        "files certificates",
+        f"certs/engine.cer (CN={FQDN}) is signed by none of the archived authorities",
+    ),
+    "no certificate of the engine": (
+        put({f"{PKI}certs/engine.cer": None, f"{PKI}keys/engine.p12": None}),
+        "files certificates",
+        "/etc/pki/ovirt-engine/certs/engine.cer is missing",
+    ),
+    "no authority": (
+        put({f"{PKI}ca.pem": None}),
+        "files certificates",
+        "/etc/pki/ovirt-engine/ca.pem is missing",
+    ),
+    "a broken certificate": (
+        put({f"{PKI}certs/engine.cer": b"nothing\n"}),
+        "files certificates",
+        "/etc/pki/ovirt-engine/certs/engine.cer cannot be read: no certificate in it",
+    ),
+    "a store with another password": (
+        put({**renewed(), f"{PKI}keys/engine.p12": pkcs12_store(OTHER, b"another")}),
+        "files key stores",
+        "/etc/pki/ovirt-engine/keys/engine.p12: it has another password than the one in 10-setup-pki.conf",
+    ),
+    "a store with another certificate": (
+        put({**renewed(), f"{PKI}keys/websocket-proxy.p12": pkcs12_store(OTHER, b"mypass")}),
+        "files key stores",
+        "keys/websocket-proxy.p12: it holds another certificate than the one beside it",
+    ),
+    "no store of the engine": (
+        put({f"{PKI}keys/engine.p12": None}),
+        "files key stores",
+        "/etc/pki/ovirt-engine/keys/engine.p12 is missing",
+    ),
+    "no store at all": (
+        put({f"{PKI}keys/engine.p12": b"\0" * 70_000}),
+        "files key stores",
+        "/etc/pki/ovirt-engine/keys/engine.p12: it has more than 65536 bytes",
+    ),
+    "a store that asks for hours of work": (
+        put({**renewed(), f"{PKI}keys/engine.p12": pkcs12_store(OTHER, b"mypass", claimed_rounds=2**31 - 1)}),
+        "files key stores",
+        "/etc/pki/ovirt-engine/keys/engine.p12: it asks for 2147483647 rounds of key derivation",
+    ),
+    "no trust store": (put({f"{PKI}.truststore": None}), "files key stores", ".truststore is missing"),
+    "a damaged trust store": (
+        put({f"{PKI}.truststore": b"\xfe\xed\xfe\xed\0\0\0\2\0\0\0\0" + bytes(20)}),
+        "files key stores",
+        "/etc/pki/ovirt-engine/.truststore: it has another password",
+    ),
+    "the wrong owner": (
+        edit(CONF + "10-setup-database.conf", b'ENGINE_DB_USER="engine"', b'ENGINE_DB_USER="postgres"'),
+        "engine log-in",
+        "/etc/ovirt-engine/engine.conf.d/10-setup-database.conf names the user postgres,"
+        " but the tables of the Engine dump belong to engine",
+    ),
+    "the wrong database": (
+        edit(DWH_CONF + "10-setup-database.conf", b'DATABASE="ovirt_engine_history"', b'DATABASE="engine"'),
+        "dwh log-in",
+        "names the database engine, but the DWH dump is of database ovirt_engine_history",
+    ),
+    "another name in the configuration": (
+        edit(CONF + "10-setup-protocols.conf", b"FQDN=engine.lab.example", b"FQDN=other.lab.example"),
+        "files FQDN",
+        "the answers of engine-setup (OVESETUP_CONFIG/fqdn) says engine.lab.example,"
+        " but ENGINE_FQDN is other.lab.example",
+    ),
+    "a certificate for another name": (
+        put({**renewed(), **of_service("apache", OWN.sign("other.lab.example"))}),
+        "files FQDN",
+        "/etc/pki/ovirt-engine/certs/apache.cer is for other.lab.example, not for engine.lab.example",
+    ),
+    "no name": (
+        edit(CONF + "10-setup-protocols.conf", b"ENGINE_FQDN=engine.lab.example\n", b""),
+        "files FQDN",
+        "no configuration file says ENGINE_FQDN",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found_and_named(fault: str, tmp_path: Path):
+    change, which, finding = FAULTS[fault]
+    checks = checked(tmp_path, change)
+    assert which in red(checks)
+    found = [
+        f for check in checks.values() if f"{check.subject} {check.name}" == which for f in check.findings
+    ]
+    assert [text for text in found if finding in text], found
+    assert not any("mypass" in text or "BEGIN" in text for text in found)
+
+
+def linked(name: str, target: str) -> Change:
+    """Return what puts a symbolic link in the place of an archived file."""
+
+    def changed(parts: Parts) -> Parts:
+        header = tarfile.TarInfo(name)
+        header.type, header.linkname, header.mode = tarfile.SYMTYPE, target, 0o777
+        kept = put({name: None})(parts)
+        return replace(kept, files=(*kept.files, (header, b"")))
+
+    return changed
+
+
+CORPORATE = Authority("corporate root")
+ISSUING = Authority("corporate issuing", CORPORATE)
+
+
+def given(names: tuple[str, ...], authorities: bytes, above: bytes = b"") -> Change:
+    """Return what gives Apache a certificate of a company's, as the product's manual says how."""
+    identity = ISSUING.sign("www", names)
+    files = of_service("apache", identity, b"the company's")
+    files[f"{PKI}certs/apache.cer"] = identity.pem + above
+    return put({**renewed(), **files, f"{PKI}apache-ca.pem": authorities})
+
+
+def test_a_certificate_of_a_companys_own_passes_with_the_password_that_it_came_with(tmp_path: Path):
+    checks = checked(tmp_path, given((FQDN,), CORPORATE.pem, above=ISSUING.pem))
+    assert red(checks) == []
+    assert "apache.p12: it has another password" in checks["files", "key stores"].detail
+
+
+@pytest.mark.parametrize("names", [("*.lab.example",), ("ENGINE.lab.example",), ("x", "alias.lab.example")])
+def test_other_forms_of_the_name_count(names: tuple[str, ...], tmp_path: Path):
+    alternative = edit(
+        CONF + "10-setup-protocols.conf",
+        b"ENGINE_FQDN",
+        b'SSO_ALTERNATE_ENGINE_FQDNS="alias.lab.example"\nENGINE_FQDN',
+    )
+    checks = checked(tmp_path, given(names, ISSUING.pem + CORPORATE.pem), alternative)
+    assert red(checks) == []
+
+
+def test_a_certificate_of_a_companys_without_the_authority_between_fails(tmp_path: Path):
+    checks = checked(tmp_path, given((FQDN,), CORPORATE.pem))
+    assert red(checks) == ["files certificates"]
+
+
+def test_an_authority_kept_outside_of_the_archive_is_not_judged(tmp_path: Path):
+    company = given((FQDN,), b"")
+    checks = checked(tmp_path, company, linked(f"{PKI}apache-ca.pem", "/etc/pki/tls/certs/company.pem"))
+    assert red(checks) == []
+
+
+def test_a_certificate_that_expires_soon_is_told_and_passes(tmp_path: Path):
+    soon = NOW + timedelta(days=9)
+    check = checked(tmp_path, put(renewed(apache={"end": soon})))["files", "certificates"]
+    assert check.outcome is Outcome.PASS
+    assert f"/etc/pki/ovirt-engine/certs/apache.cer expires on {soon:%Y-%m-%d}" in check.detail
+
+
+def test_what_a_former_release_left_is_told_and_passes(tmp_path: Path):
+    old = OWN.sign(FQDN, end=NOW - timedelta(days=900))
+    check = checked(tmp_path, put({**renewed(), **of_service("jboss", old)}))["files", "certificates"]
+    assert check.outcome is Outcome.PASS
+    assert "certs/jboss.cer" in check.detail
+
+
+def test_links_within_the_archive_are_followed_and_others_never(tmp_path: Path):
+    outside = tmp_path / "outside.cer"
+    identity = OWN.sign(FQDN)
+    outside.write_bytes(identity.pem)
+    within = put({**renewed(), **of_service("apache", identity), f"{PKI}certs/real.pem": identity.pem})
+    name = f"{PKI}certs/apache.cer"
+    (tmp_path / "within").mkdir()
+    assert red(checked(tmp_path / "within", within, linked(name, "real.pem"))) == []
+    checks = checked(tmp_path, within, linked(name, str(outside)))
+    assert red(checks) == ["files certificates"]
+    (finding,) = checks["files", "certificates"].findings
+    assert f"it is a link to {outside}, which is not among the restored files" in finding
+
+
+def test_links_in_a_circle_end(tmp_path: Path):
+    circle = (linked(f"{PKI}certs/apache.cer", "engine.cer"), linked(f"{PKI}certs/engine.cer", "apache.cer"))
+    checks = checked(tmp_path, *circle)
+    assert any("leads on for ever" in finding for finding in checks["files", "certificates"].findings)
+
+
+def test_names_in_certificates_do_nothing_to_a_terminal(tmp_path: Path):
+    evil = STRANGER.sign("\x1b[2Jevil\u202e", ("x",))
+    checks = checked(tmp_path, put({**renewed(), **of_service("apache", evil)}))
+    told = "".join(text for check in checks.values() for text in (check.detail, *check.findings))
+    assert "evil" in told
+    assert told.isprintable()
+
+
+def test_configuration_that_cannot_be_read_stops_before_anything_is_loaded(tmp_path: Path):
+    with pytest.raises(EngineBackupError, match=r"/etc/ovirt-engine/engine.conf.d/99-lab.conf:4: neither"):
+        checked(tmp_path, edit(CONF + "99-lab.conf", b"LAB_NOTE=two", b"two"))
+
+
+def test_a_dump_without_a_log_in_is_named(tmp_path: Path):
+    files = {f"{CONF}12-setup-keycloak.conf": None}
+    check = checked(tmp_path, put(files))["keycloak", "log-in"]
+    assert check.outcome is Outcome.FAIL
+    assert "no configuration file names the Keycloak database" in check.findings[0]
+
+
+def test_an_archive_without_files_has_nothing_to_check(tmp_path: Path):
+    parts = replace(apart(NAME), files=())
+    parts = parts.but(
+        {name: None for name in parts.members if name.startswith("db/") and "engine_" not in name}
+    )
+    archive = tmp_path / "changed.backup"
+    archive.write_bytes(_without_files(parts))
+    checks = file_checks(archive, tmp_path, NOW)
+    assert {check.outcome for check in checks.values()} == {Outcome.NOT_IN_ARCHIVE}
+    assert ("engine", "log-in") in checks
+
+
+def _without_files(parts: Parts) -> bytes:
+    """Return an archive as stock writes it with --scope=db: an empty `files`."""
+    return replace(parts, files_form=TREE).content()
+
+
+Damage = Callable[[Path], object]
+DAMAGES: dict[str, tuple[Damage, str, str]] = {
+    "a file that is gone": (
+        lambda root: (root / PKI / "ca.pem").unlink(),
+        "files files",
+        "/etc/pki/ovirt-engine/ca.pem is missing",
+    ),
+    "another mode": (
+        lambda root: (root / PKI / "keys/engine.p12").chmod(0o644),
+        "files files",
+        "/etc/pki/ovirt-engine/keys/engine.p12 has mode 0644, in the archive 0640",
+    ),
+    "another size": (
+        lambda root: (root / PKI / "serial.txt").write_text("1"),
+        "files files",
+        "/etc/pki/ovirt-engine/serial.txt has 1 bytes, in the archive 5",
+    ),
+    "another time": (
+        lambda root: os.utime(root / PKI / "serial.txt", (1, 1)),
+        "files files",
+        "/etc/pki/ovirt-engine/serial.txt has another time than in the archive",
+    ),
+    "another content": (
+        lambda root: _overwrite(root / PKI / "serial.txt", b"1006\n"),
+        "files files",
+        "/etc/pki/ovirt-engine/serial.txt has another content than in the archive",
+    ),
+    "another target": (
+        lambda root: _replace_by_link(root / PKI / "apache-ca.pem", "/etc/passwd"),
+        "files files",
+        "/etc/pki/ovirt-engine/apache-ca.pem leads elsewhere than in the archive",
+    ),
+    "a link to outside in the place of a file": (
+        lambda root: _replace_by_link(root / PKI / "certs/engine.cer", "/etc/passwd"),
+        "files certificates",
+        "certs/engine.cer cannot be read: it is a link to /etc/passwd",
+    ),
+    "a link to outside in the place of a directory": (
+        lambda root: _replace_by_link(root / PKI / "certs", "/etc/ssl/certs"),
+        "files certificates",
+        "certs/engine.cer cannot be read: /etc/pki/ovirt-engine/certs is a symbolic link",
+    ),
+    "a pipe in the place of a file": (
+        lambda root: _replace_by_pipe(root / CONF / "10-setup-java.conf"),
+        "files configuration",
+        "/etc/ovirt-engine/engine.conf.d/10-setup-java.conf: it is no regular file",
+    ),
+    "a pipe in the place of a key": (
+        lambda root: _replace_by_pipe(root / PKI / "keys/apache.key.nopass"),
+        "files keys",
+        "apache.key.nopass: it is no regular file",
+    ),
+    "a line that the product does not understand": (
+        lambda root: (root / CONF / "10-setup-java.conf").write_text("what is this\n"),
+        "files configuration",
+        "/etc/ovirt-engine/engine.conf.d/10-setup-java.conf:1: neither NAME=value nor a comment",
+    ),
+    "a damaged database of dashboards": (
+        lambda root: _overwrite(root / "var/lib/grafana/grafana.db", b"\0" * 4096, at=4096),
+        "grafana integrity",
+        "/var/lib/grafana/grafana.db is not a sound SQLite database",
+    ),
+    "a link in the place of the dashboards": (
+        lambda root: _replace_by_link(root / "var/lib/grafana/grafana.db", "/dev/zero"),
+        "grafana integrity",
+        "/var/lib/grafana/grafana.db: ",
+    ),
+    "a row of dashboards that refers to none": (
+        lambda root: _orphan(root / "var/lib/grafana/grafana.db"),
+        "grafana integrity",
+        "rows of child refer to rows that do not exist",
+    ),
+}
+
+
+def _overwrite(path: Path, content: bytes, at: int = 0) -> None:
+    times = path.stat()
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _replace_by_link(path: Path, target: str) -> None:
+    path.rename(path.with_name("moved"))
+    path.symlink_to(target)
+
+
+def _replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _orphan(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            "CREATE TABLE parent (id integer primary key);"
+            "CREATE TABLE child (id integer references parent); INSERT INTO child VALUES (7);"
+        )
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_a_restore_did_wrong_is_found_and_named(damage: str, tmp_path: Path):
+    harm, which, finding = DAMAGES[damage]
+    with restored(golden.archive(NAME), tmp_path) as drilled:
+        harm(drilled.root)
+        checks = check_files(drilled, NOW)
+    found = [c for c in checks if f"{c.subject} {c.name}" == which and c.outcome is Outcome.FAIL]
+    assert any(finding in text for check in found for text in check.findings), found
+
+
+def test_holes_and_second_names_are_as_archived(tmp_path: Path):
+    """The golden archives have both: what differs there would be named."""
+    types = {entry["type"] for entry in golden.facts(NAME)["files"]}
+    assert "hardlink" in types
+    check = file_checks(golden.archive(NAME), tmp_path, NOW)["files", "files"]
+    assert check.findings == ()
