@@ -18,6 +18,7 @@ from engine_backup.model.hooks import TIME_LIMIT_SECONDS
 from engine_backup.model.modes import (
     BACKUP,
     DEMO,
+    DRILL,
     INSPECT,
     JOURNAL,
     JOURNAL_MODES,
@@ -32,6 +33,7 @@ from engine_backup.model.requests import (
     Administrator,
     BackupRequest,
     DemoRequest,
+    DrillRequest,
     DumpWish,
     InspectRequest,
     JournalRequest,
@@ -79,6 +81,8 @@ def _logged(
 ) -> Request:
     if mode == BACKUP:
         return _backup(settings, surroundings, file)
+    if mode == DRILL:
+        return DrillRequest(surroundings, file, log_named=("", "log") in settings)
     if mode == VERIFY:
         return VerifyRequest(surroundings, file, settings.get(("", "level"), Level.FULL))
     return _restore(settings, surroundings, file, environment)
@@ -108,7 +112,7 @@ def _surroundings(settings: Settings, mode: str, environment: Environment) -> Su
 def _json(settings: Settings, mode: str) -> bool:
     """A run that changes something tells people what it does; only a plan is for programs."""
     planning = mode in (BACKUP, RESTORE)
-    asked = (planning or mode in (JOURNAL, *LOOKING_MODES)) and settings.get(("", "json"), False)
+    asked = (planning or mode in (DRILL, JOURNAL, *LOOKING_MODES)) and settings.get(("", "json"), False)
     if asked and planning and not settings.get(("", "dry_run"), False):
         raise UsageError("--json needs --dry-run", "add --dry-run: it prints the plan and changes nothing")
     return bool(asked)

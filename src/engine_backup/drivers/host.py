@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import pwd
 import re
 import shlex
 import shutil
@@ -90,6 +91,14 @@ def product_version(root: Path) -> str | None:
             return version
     match = _PACKAGE_VERSION.search(_text(root / _SETUP_CONSTANTS) or "")
     return match.group(1) if match else None
+
+
+def account_number(name: str) -> int | None:
+    """Return the number of an account; None when there is none of that name."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
 
 
 def cores() -> int:

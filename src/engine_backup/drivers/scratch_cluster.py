@@ -12,7 +12,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,21 +70,21 @@ class Cluster:
         return ClusterTemplate(directory, self.programs, self.superuser_password)
 
 
-def server_account() -> OsUser | None:
-    """Say which account a server of ours runs as; None: we are an ordinary user, it runs as us.
+def server_account(accounts: Sequence[str] = ACCOUNTS) -> OsUser | None:
+    """Say which of the accounts a server of ours runs as; None: we are an ordinary user, it runs as us.
 
     PostgreSQL refuses to run as root, and initdb needs an entry in the account database.
     """
     if os.geteuid() != 0:
         return None
-    for name in ACCOUNTS:
+    for name in accounts:
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
         return OsUser(name, entry.pw_uid, entry.pw_gid)
     raise EngineBackupError(
-        f"no account to run a scratch server as: none of {', '.join(ACCOUNTS)} exists",
+        f"no account to run a scratch server as: none of {', '.join(accounts)} exists",
         hint="run as an ordinary user, or create the account `nobody`",
     )
 

@@ -8,7 +8,7 @@ For the demo, tests and drills; its settings trade durability for speed.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from engine_backup.drivers import postgres_programs
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.drivers.process import Command, OsUser, Running, failure
 from engine_backup.drivers.scratch_cluster import (
+    ACCOUNTS,
     SUPERUSER,
     UUID_FUNCTIONS,
     Cluster,
@@ -67,7 +68,7 @@ class ScratchServer:
 
     @classmethod
     @contextmanager
-    def start(
+    def start(  # noqa: PLR0913 - each is for a need of its own, all have defaults
         cls,
         directory: Path | None = None,
         programs: Programs | None = None,
@@ -76,16 +77,18 @@ class ScratchServer:
         tcp: bool = True,
         template: ClusterTemplate | None = None,
         port: int = 0,
+        accounts: Sequence[str] = ACCOUNTS,
     ) -> Iterator[ScratchServer]:
         """Start a server in a new private directory below `directory`, and remove both afterwards.
 
         `directory` (default: the system's directory for temporary files) must
         exist and be open to the account that runs the server. `template` is a
         stopped cluster to copy instead of running initdb. Without `tcp` the
-        server answers on its socket only. `port` 0 takes a free one. Raises
-        `ProgramError` with the server's last words when it does not come up.
+        server answers on its socket only. `port` 0 takes a free one. Started by root, it runs
+        as the first of `accounts` that exists. Raises `ProgramError` with the server's last words
+        when it does not come up.
         """
-        user = server_account()
+        user = server_account(accounts)
         chosen = programs or (template.programs if template else postgres_programs.for_server())
         with private_directory(directory, user) as home, short_directory(home, user) as sockets:
             usable = reachable_programs(chosen, home, user)

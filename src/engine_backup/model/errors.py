@@ -23,6 +23,7 @@ class ExitStatus(IntEnum):
     INCOMPATIBLE_ARCHIVE = 7
     INCOMPLETE_CHANGE = 8
     SETUP_FAILED = 9
+    DRILL_FAILED = 10
     INTERRUPTED = 130
 
 

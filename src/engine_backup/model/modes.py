@@ -7,6 +7,7 @@ from collections.abc import Mapping
 BACKUP, RESTORE, VERIFY, DEMO = "backup", "restore", "verify", "demo"
 ROLLBACK, COMMIT, JOURNAL = "rollback", "commit", "journal"
 INSPECT, LIST = "inspect", "list"
+DRILL = "drill"
 EXTRACT, EXPORT = "extract", "export"
 STOCK_MODES: tuple[str, ...] = (BACKUP, RESTORE, VERIFY)
 JOURNAL_MODES: tuple[str, ...] = (ROLLBACK, COMMIT, JOURNAL)
@@ -14,11 +15,12 @@ ENGINE_MODES: tuple[str, ...] = (*STOCK_MODES, *JOURNAL_MODES)
 LOOKING_MODES: tuple[str, ...] = (INSPECT, LIST)
 # These need no engine, no database server and no log.
 TAKING_OUT_MODES: tuple[str, ...] = (EXTRACT, EXPORT)
-MODES: tuple[str, ...] = (*ENGINE_MODES, *LOOKING_MODES, *TAKING_OUT_MODES, DEMO)
+MODES: tuple[str, ...] = (*ENGINE_MODES, DRILL, *LOOKING_MODES, *TAKING_OUT_MODES, DEMO)
 
 # What the words after these modes are; other modes take none.
 WORDS_OF_MODES: Mapping[str, str] = {
     VERIFY: "FILE",
+    DRILL: "FILE",
     INSPECT: "FILE",
     LIST: "DIR|FILE...",
     EXTRACT: "FILE [PATH...]",

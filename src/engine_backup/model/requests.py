@@ -18,6 +18,7 @@ from engine_backup.model.verify_levels import Level
 class Surroundings:
     """What all modes share. `root` is the root directory of the engine to work on.
 
+    `product_version` and `os_version` are to be assumed instead of those that are installed.
     `json`: what is told is told to a program, and nothing else is. `hook_timeout`: how many seconds
     the hooks of a stage may take.
     """
@@ -27,6 +28,7 @@ class Surroundings:
     tmpdir: Path
     scopes: tuple[str, ...] = (SCOPE_ALL,)
     product_version: str | None = None
+    os_version: str | None = None
     pg_bindir: Path | None = None
     dry_run: bool = False
     json: bool = False
@@ -109,6 +111,15 @@ class VerifyRequest:
 
 
 @dataclass(frozen=True)
+class DrillRequest:
+    """`drill`. `log_named`: the person named the log, so it must be written."""
+
+    surroundings: Surroundings
+    file: Path
+    log_named: bool = False
+
+
+@dataclass(frozen=True)
 class InspectRequest:
     """`inspect`."""
 
@@ -187,6 +198,7 @@ Request = Union[
     BackupRequest,
     RestoreRequest,
     VerifyRequest,
+    DrillRequest,
     InspectRequest,
     ListRequest,
     JournalRequest,

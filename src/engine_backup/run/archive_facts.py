@@ -105,7 +105,7 @@ def _custom(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]
         extensions=load_rules.needed_extensions(contents.entries),
         grantees=grantees(grants),
         foreign_grants=has_foreign_grants(grants),
-        programs_major=_major(contents.header.pg_dump_version),
+        programs_major=major(contents.header.pg_dump_version),
         unpacked_size=manifest.raw_size(archive.manifest, member.member),
         privileges=_privileges(archive, member),
         owners=_owners(e.owner for e in contents.entries if e.description == "TABLE"),
@@ -145,7 +145,7 @@ def _unreadable(archive: Archive, member: DumpMember, error: ProgramError) -> En
     return DamagedArchiveError(message, "take another backup")
 
 
-def _major(version: str) -> int:
+def major(version: str) -> int:
     """Return the major version in `15.18 (Debian …)`; 0 when there is none."""
     digits = version.split(".", maxsplit=1)[0].strip()
     return int(digits) if digits.isdigit() and len(digits) < 4 else 0

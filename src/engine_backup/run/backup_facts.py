@@ -40,7 +40,7 @@ def host_facts(surroundings: Surroundings, configuration: Configuration, answers
     root = surroundings.root
     return HostFacts(
         fqdn=host.fqdn(configuration),
-        os_version=host.os_version(root),
+        os_version=surroundings.os_version or host.os_version(root),
         product_version=surroundings.product_version or host.product_version(root),
         hosted_engine=host.hosted_engine(answers),
         set_up=any(answers.boolean(c.enabled_key) for c in COMPONENTS if c.enabled_key),

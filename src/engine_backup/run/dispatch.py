@@ -8,12 +8,13 @@ import shutil
 from pathlib import Path
 from typing import Union
 
-from engine_backup.drivers.run_log import open_log
+from engine_backup.drivers.run_log import RunLog, no_log, open_log
 from engine_backup.model.errors import EngineBackupError, ExitStatus, InterruptedByUserError, RefusedError
-from engine_backup.model.modes import BACKUP, JOURNAL, RESTORE, ROLLBACK, VERIFY
+from engine_backup.model.modes import BACKUP, DRILL, JOURNAL, RESTORE, ROLLBACK, VERIFY
 from engine_backup.model.requests import (
     BackupRequest,
     DemoRequest,
+    DrillRequest,
     ExportRequest,
     ExtractRequest,
     InspectRequest,
@@ -29,8 +30,13 @@ from engine_backup.run.reporting import Console, Reporter
 DEFAULT_LOG_DIRECTORY = Path("var/log/ovirt-engine-backup")
 LOW_SPACE_BYTES = 10_000 << 10
 
-_LoggedRequest = Union[BackupRequest, RestoreRequest, VerifyRequest, JournalRequest]
-MODES: dict[type, str] = {BackupRequest: BACKUP, RestoreRequest: RESTORE, VerifyRequest: VERIFY}
+_LoggedRequest = Union[BackupRequest, RestoreRequest, VerifyRequest, DrillRequest, JournalRequest]
+MODES: dict[type, str] = {
+    BackupRequest: BACKUP,
+    RestoreRequest: RESTORE,
+    VerifyRequest: VERIFY,
+    DrillRequest: DRILL,
+}
 
 
 def perform(request: Request, console: Console) -> ExitStatus:
@@ -48,7 +54,7 @@ def perform(request: Request, console: Console) -> ExitStatus:
     if isinstance(request, (ExtractRequest, ExportRequest)):
         return _take_out(request, console)
     surroundings = request.surroundings
-    with open_log(surroundings.log, surroundings.root / DEFAULT_LOG_DIRECTORY) as log:
+    with _log_of(request, console) as log:
         reporter = Reporter(console, log, quiet=surroundings.json)
         try:
             _head(request, reporter)
@@ -68,6 +74,19 @@ def perform(request: Request, console: Console) -> ExitStatus:
         finally:
             if log.failure:
                 console.warn(log.failure)
+
+
+def _log_of(request: _LoggedRequest, console: Console) -> RunLog:
+    """Open the log; an ordinary user, who may not write the default one, drills without."""
+    surroundings = request.surroundings
+    try:
+        return open_log(surroundings.log, surroundings.root / DEFAULT_LOG_DIRECTORY)
+    except (EngineBackupError, OSError) as error:
+        if not isinstance(request, DrillRequest) or request.log_named:
+            raise
+        reason = error.message if isinstance(error, EngineBackupError) else str(error)
+        console.warn(f"there is no log of this drill: {reason}")
+        return no_log()
 
 
 def _take_out(request: TakingOutRequest, console: Console) -> ExitStatus:
@@ -128,6 +147,10 @@ def _run(request: _LoggedRequest, reporter: Reporter) -> ExitStatus:
         from engine_backup.run import rollback
 
         return (rollback.roll_back if request.mode == ROLLBACK else rollback.commit)(request, reporter)
+    if isinstance(request, DrillRequest):
+        from engine_backup.run.drill import drill
+
+        return drill(request, reporter)
     from engine_backup.run.verify import verify
 
     return verify(request, reporter)
@@ -135,9 +158,14 @@ def _run(request: _LoggedRequest, reporter: Reporter) -> ExitStatus:
 
 def _show_failure(error: BaseException, request: _LoggedRequest, reporter: Reporter) -> None:
     """Let a program that waits for a plan read why there is none; a refused one was shown already."""
-    if not request.surroundings.json or isinstance(error, RefusedError):
+    shown = isinstance(error, RefusedError) and not isinstance(request, DrillRequest)
+    if shown or not request.surroundings.json:
         return
-    if isinstance(error, EngineBackupError):
+    if isinstance(error, EngineBackupError) and isinstance(request, DrillRequest):
+        from engine_backup.run import drill_document
+
+        reporter.show(drill_document.render(drill_document.failure(str(request.file), error)))
+    elif isinstance(error, EngineBackupError):
         from engine_backup.run import plan_document
 
         reporter.show(plan_document.render(plan_document.failure(error, request.surroundings)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from engine_backup.drivers import dumps, plain_loading, postgres
 from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.load_sessions import LoadSession
+from engine_backup.model.components import Component
 from engine_backup.model.errors import EngineBackupError, ProgramError
 from engine_backup.model.facts import Credentials, DumpFacts
 from engine_backup.model.presets import CUSTOM
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     from engine_backup.run.restoring import RestoreRun
 
 CHUNK = 1 << 20
+
+
+class LoadError(EngineBackupError):
+    """The dump of a component could not be loaded."""
+
+    def __init__(self, message: str, hint: str, component: Component) -> None:
+        super().__init__(message, hint)
+        self.component = component
 
 
 def load_dumps(step: LoadDumps, run: RestoreRun) -> None:
@@ -71,7 +80,7 @@ def _load(step: LoadDump, run: RestoreRun, interruption: Interruption) -> None:
             _load_plain(step, dump, session, run)
     except ProgramError as error:
         message = f"Errors while restoring database {database}: {error.message}"
-        raise EngineBackupError(message, f"see the log {run.request.surroundings.log}") from error
+        raise LoadError(message, f"see the log {run.request.surroundings.log}", step.component) from error
     with postgres.session(step.credentials) as connection:
         postgres.make_lasting(connection)
     run.reporter.note(f"{label} database: loaded")

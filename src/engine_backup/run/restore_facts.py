@@ -105,7 +105,7 @@ def _setup_facts(root: Path) -> SetupFacts:
 
 def _own_names(targets: list[TargetDatabase]) -> frozenset[str]:
     names = {target.credentials.host for target in targets if target.credentials}
-    return frozenset(name for name in names if name and host.leads_here(name))
+    return frozenset(name for name in names if name and name[0] != "/" and host.leads_here(name))
 
 
 def _configuration(root: Path) -> tuple[Configuration, tuple[str, ...]]:

@@ -1,0 +1,65 @@
+"""What a drill has found out about an archive, and what is remembered of that beside the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from engine_backup.model.checks import Check
+
+FORMAT = "engine-backup drill"
+FORMAT_VERSION = 1
+PASSED, FAILED = "passed", "failed"
+# The work of a real restore, which a drill measures; what only a drill does is not among it.
+HASHES, LOOKING, FILES = "hashes", "looking", "files"
+PROVISIONING, LOADING, CORRECTING = "provisioning", "loading", "correcting"
+PHASES: tuple[str, ...] = (HASHES, LOOKING, FILES, PROVISIONING, LOADING, CORRECTING)
+
+
+@dataclass(frozen=True)
+class ArchiveIdentity:
+    """What tells archives apart: the size in bytes, and the SHA-256 of the member that lists all hashes."""
+
+    size: int
+    hashes: str
+
+
+@dataclass(frozen=True)
+class DrillResult:
+    """How a drill went. Times in seconds; `phases` by the names of `PHASES`, those that there was work for.
+
+    `complete`: all that a restore does was done, so that the phases say how long one takes.
+
+    `identity` is None for an archive without hashes. `postgresql` is the version of the scratch server, such
+    as `15.18`. `warnings` are those that a restore would show. Texts are fit to be printed.
+    """
+
+    path: str
+    identity: ArchiveIdentity | None
+    product_version: str
+    started_at: datetime
+    postgresql: str
+    seconds: float
+    checks: tuple[Check, ...]
+    phases: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    complete: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether the archive is proven."""
+        return not any(check.outcome.is_red for check in self.checks)
+
+    @property
+    def restore_seconds(self) -> float | None:
+        """How long a restore would take, by what was measured; None when not all of it came to its end."""
+        return sum(self.phases.values()) if self.complete else None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is remembered of the last drill of an archive; `at` is UTC in ISO 8601."""
+
+    at: str
+    passed: bool

@@ -1,0 +1,47 @@
+"""Writes down how a drill went: beside the archive, and in the history below the root."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from engine_backup.drivers import drill_records
+from engine_backup.drivers.archive_reader import Archive
+from engine_backup.model.archive import HASH_FILES
+from engine_backup.model.drill import ArchiveIdentity, DrillResult
+from engine_backup.model.errors import EngineBackupError
+from engine_backup.model.requests import DrillRequest
+from engine_backup.run import drill_document
+from engine_backup.run.reporting import Reporter
+
+HISTORY = Path("var/lib/ovirt-engine-backup/drills.jsonl")
+
+
+def identity(archive: Archive) -> ArchiveIdentity | None:
+    """Return what tells an archive from all others; None when it lists no hashes."""
+    name = next((name for name, _ in HASH_FILES if name in archive.members), None)
+    if name is None:
+        return None
+    try:
+        content = archive.read_small(name)
+    except EngineBackupError:
+        return None
+    return ArchiveIdentity(archive.path.stat().st_size, hashlib.sha256(content).hexdigest())
+
+
+def write(result: DrillResult, request: DrillRequest, reporter: Reporter) -> None:
+    """Write record and history; what cannot be written is told, and is no failure of the archive."""
+    place = drill_records.place_of(request.file)
+    text = drill_document.render(drill_document.document(result))
+    _attempted(place, lambda: drill_records.write(place, text), reporter)
+    history = request.surroundings.root / HISTORY
+    line = drill_document.render(drill_document.summary(result), indent=None)
+    _attempted(history, lambda: drill_records.append(history, line), reporter)
+
+
+def _attempted(place: Path, action: Callable[[], None], reporter: Reporter) -> None:
+    try:
+        action()
+    except OSError as error:
+        reporter.say(f"- not recorded in {place}: {error.strerror}")
