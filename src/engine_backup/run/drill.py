@@ -112,7 +112,7 @@ class _Drill:
             started_at=self._started_at,
             postgresql=version,
             seconds=monotonic() - self._begun,
-            checks=tuple(self._checks),
+            checks=drill_checks.in_order(self._checks),
             phases=self._restored.seconds,
             warnings=tuple(self._quiet.warnings),
             complete=self._complete,

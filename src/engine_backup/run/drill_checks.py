@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 
 import psycopg2
 
@@ -17,6 +18,8 @@ from engine_backup.model.facts import ArchiveFacts
 from engine_backup.model.printable import printable
 from engine_backup.model.steps import PlaceFiles, Plan
 from engine_backup.plan.restore_needs import size_text
+from engine_backup.run.drill_files import check_files
+from engine_backup.run.drill_inventory import inventory_agrees
 from engine_backup.run.drill_restore import FILE_STEPS, Failure, Restored
 from engine_backup.run.drilled import Drilled, DrilledDatabase
 
@@ -41,6 +44,12 @@ def failed(subject: str, name: str, error: EngineBackupError) -> Check:
     text = finding(f"{error.message} ({error.hint})" if error.hint else error.message)
     unable = any(words in error.message for words in _OF_THE_MACHINE)
     return Check(subject, name, Outcome.COULD_NOT_RUN if unable else Outcome.FAIL, "", (text,))
+
+
+def in_order(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Return checks by what they are about: the whole archive first, then components as in their table."""
+    subjects = [ARCHIVE, *BY_NAME]
+    return tuple(sorted(checks, key=lambda check: subjects.index(check.subject)))
 
 
 def finding(text: str) -> str:
@@ -120,6 +129,8 @@ def of_restored(drilled: Drilled) -> list[Check]:
         for database in drilled.databases.values()
         for check in DATABASE_CHECKS
     ]
+    now = datetime.now(timezone.utc)
+    works.append((FILES.name, lambda: check_files(drilled, now)))
     with ThreadPoolExecutor(host.cores(), "check") as pool:
         return [check for checks in pool.map(lambda work: _looked(*work), works) for check in checks]
 
@@ -150,4 +161,7 @@ def _extensions(drilled: Drilled, database: DrilledDatabase) -> Iterable[Check]:
     yield Check(database.component.name, EXTENSIONS, outcome, finding(present or "none needed"), findings)
 
 
-DATABASE_CHECKS: tuple[Callable[[Drilled, DrilledDatabase], Iterable[Check]], ...] = (_extensions,)
+DATABASE_CHECKS: tuple[Callable[[Drilled, DrilledDatabase], Iterable[Check]], ...] = (
+    _extensions,
+    inventory_agrees,
+)
