@@ -147,8 +147,9 @@ class DumpFacts:
     `foreign_grants`: some grants were made by others than the owner.
     `programs_major` is the major version of the pg_dump that wrote it (0: not told).
     `unpacked_size` in bytes, None when only unpacking would tell. `privileges` are what dumps do
-    not hold, as the manifest tells them. `owners` own its tables. `database` is the one it was made of,
-    `role` who made it, as the manifest tells. Empty where nothing says so.
+    not hold, as the manifest tells them. `tables` are those that it makes, as `schema.name`; `owners` own
+    them. `database` is the one it was made of, `role` who made it, as the manifest tells. Empty where
+    nothing says so.
     """
 
     member: DumpMember
@@ -163,6 +164,7 @@ class DumpFacts:
     owners: tuple[str, ...] = ()
     database: str = ""
     role: str = ""
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
 DEFAULT_SCHEMA = "public"
 _NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
@@ -37,6 +38,21 @@ def search_path(statement: str) -> str | None:
     """Return the schema that later names without one are in."""
     match = _SEARCH_PATH.match(statement[:_BEGINNING])
     return _plain(match["schema"]) if match else None
+
+
+@dataclass
+class MadeTables:
+    """The tables that a plain dump makes, as `schema.name`, in its order; every statement must be taken."""
+
+    names: list[str] = field(default_factory=list)
+    _schema: str = DEFAULT_SCHEMA
+
+    def take(self, statement: str) -> None:
+        """Look at the next statement."""
+        self._schema = search_path(statement) or self._schema
+        table = created_table(statement, self._schema)
+        if table is not None:
+            self.names.append(table)
 
 
 def is_about_privileges(statement: str) -> bool:

@@ -212,6 +212,11 @@ def kept_list(entries: Iterable[TocEntry]) -> str:
     return "".join(f"{entry.line}\n" for entry in entries if decide(entry).load)
 
 
+def made_tables(entries: Iterable[TocEntry]) -> tuple[str, ...]:
+    """Return the tables that a load makes, as `schema.name`."""
+    return tuple(f"{e.schema}.{e.name}" for e in entries if e.description == "TABLE" and decide(e).load)
+
+
 def left_out(entries: Iterable[TocEntry]) -> tuple[str, ...]:
     """Return a line for people for each entry that is not loaded, with its reason."""
     decisions = ((entry, decide(entry)) for entry in entries)

@@ -111,6 +111,7 @@ def _custom(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]
         owners=_owners(e.owner for e in contents.entries if e.description == "TABLE"),
         database=contents.header.dbname or _recorded(archive, member, "database"),
         role=_recorded(archive, member, "role"),
+        tables=load_rules.made_tables(contents.entries),
     )
 
 
@@ -181,8 +182,10 @@ def _plain(archive: Archive, member: DumpMember) -> DumpFacts:
     extensions: list[str] = []
     privileges: list[str] = []
     owners: set[str | None] = set()
+    tables = dump_tables.MadeTables()
     for item in _plain_statements(archive, member):
         statement = item.text.decode("utf-8", "surrogateescape")
+        tables.take(statement)
         decision = load_rules.decide_statement(statement, permissions=True)
         extensions += load_rules.extensions_of(statement)
         privileges += [statement] if is_privilege(statement) else []
@@ -199,6 +202,7 @@ def _plain(archive: Archive, member: DumpMember) -> DumpFacts:
         owners=_owners(owners),
         database=_recorded(archive, member, "database"),
         role=_recorded(archive, member, "role"),
+        tables=tuple(tables.names),
     )
 
 
