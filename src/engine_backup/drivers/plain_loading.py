@@ -33,7 +33,7 @@ def load(login: LoadSession, dump: BinaryIO, name: str, wanted: Callable[[str], 
     interrupted, that or `StoppedError`.
     """
     database = login.credentials.database
-    with session(login.credentials, login.options) as connection, _ended_by(login.interruption, connection):
+    with session(login.credentials, login.options) as connection, ended_by(login.interruption, connection):
         for item in split(dump, name):
             login.interruption.check()
             statement = _text(item)
@@ -42,7 +42,7 @@ def load(login: LoadSession, dump: BinaryIO, name: str, wanted: Callable[[str], 
 
 
 @contextmanager
-def _ended_by(interruption: Interruption, connection: Connection) -> Iterator[None]:
+def ended_by(interruption: Interruption, connection: Connection) -> Iterator[None]:
     """Let an interruption cancel what the server is doing, as often as it takes.
 
     A cancellation that arrives between two statements cancels neither.

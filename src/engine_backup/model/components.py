@@ -55,6 +55,7 @@ class Component:
     `member`           name of the dump in the archive, without `./`
     `successor`        name of the component that took this one's place in later releases
     `written`          False: old archives are restored, new ones are never made
+    `has_schema_version` its database says in table schema_version how far its schema was brought
     `packages`         without which it cannot be used after a restore; empty where no release says
     """
 
@@ -80,6 +81,7 @@ class Component:
     written: bool = True
     successor: str = ""
     after_load: AfterLoad = AfterLoad.NOTHING
+    has_schema_version: bool = False
     packages: tuple[str, ...] = ()
 
     @property
@@ -122,6 +124,7 @@ ENGINE = Component(
     default_database="engine",
     default_user="engine",
     after_load=AfterLoad.ENGINE,
+    has_schema_version=True,
     packages=("ovirt-engine",),
 )
 
@@ -145,6 +148,7 @@ DWH = Component(
     member="db/dwh_backup.db",
     default_database="ovirt_engine_history",
     default_user="ovirt_engine_history",
+    has_schema_version=True,
     packages=("ovirt-engine-dwh",),
 )
 
