@@ -94,6 +94,14 @@ class TestComplete:
         assert "--jobs=3" in words_of(bindir, logins["engine"].database)
         assert not [w for w in words_of(bindir, logins["dwh"].database) if w.startswith("--jobs")]
 
+    @pytest.mark.parametrize("words", [(), ("--no-analyze",)])
+    def test_statistics_are_gathered_unless_nobody_wants_them(self, original, logins, tmp_path: Path, words):
+        self.restore(original, logins, "become_real()\n", tmp_path, *words)
+        for credentials in logins.values():
+            counted = execute(credentials, "SELECT analyze_count FROM pg_stat_user_tables")
+            assert len(counted) > 5
+            assert {count for (count,) in counted} == {0 if words else 1}
+
 
 SETTINGS = (
     "synchronous_commit",

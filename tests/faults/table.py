@@ -59,6 +59,7 @@ KINDS = (
     Kind("ApplyFixes", CLEAN, 1, False, "", LOADS),
     Kind("RemoveHostedStorage", CLEAN, 1, False, "", LOADS),
     Kind("RemoveHostedHosts", CLEAN, 1, False, "", LOADS),
+    Kind("AnalyzeDatabases", CLEAN, 1, False, "", (*SERVER, NO_LOGIN)),  # without room it is a warning
     Kind("LoadGrants", CLEAN, 1, False, "", ADMINISTRATION),
     Kind("RestorePrivileges", CLEAN, 2, False, "", ADMINISTRATION),
     Kind("GrantReading", CLEAN, 1, False, "", ADMINISTRATION),
@@ -85,6 +86,7 @@ KINDS = (
     Kind("ApplyFixes", IN_PLACE, 1, False, "", LOADS),
     Kind("RemoveHostedStorage", IN_PLACE, 1, False, "", (*SERVER, NO_LOGIN)),  # too little for a full disk
     Kind("RemoveHostedHosts", IN_PLACE, 1, False, "", (*SERVER, NO_LOGIN)),
+    Kind("AnalyzeDatabases", IN_PLACE, 1, False, "", (*SERVER, NO_LOGIN)),
     Kind("PlaceFiles", IN_PLACE, 1, True, "", (GONE,)),
     Kind("RewriteCredentials", IN_PLACE, 2, True, "", (*SERVER, *FILES)),
     Kind("LeaveAlternatives", BESIDE, 1, False, "", ADMINISTRATION),

@@ -23,6 +23,7 @@ from engine_backup.model.requests import RestoreRequest, Surroundings
 from engine_backup.model.secret import Secret
 from engine_backup.model.server import MemorySettings
 from engine_backup.model.steps import (
+    AnalyzeDatabases,
     ApplyFixes,
     CreateExtensions,
     LoadDump,
@@ -76,7 +77,12 @@ def loads(found: tuple[object, ...]) -> dict[str, LoadDump]:
 
 def test_all_databases_are_loaded_between_their_extensions_and_their_fixes():
     found = load_steps(request(), facts("engine", "dwh", "keycloak"), Provisioning())
-    assert [type(step) for step in found] == [*[CreateExtensions] * 3, LoadDumps, ApplyFixes]
+    assert [type(step) for step in found] == [
+        *[CreateExtensions] * 3,
+        LoadDumps,
+        ApplyFixes,
+        AnalyzeDatabases,
+    ]
     assert list(loads(found)) == ["dwh", "engine", "keycloak"]
     assert found[3].at_once == 3
 
@@ -95,8 +101,14 @@ def test_hosted_engine_objects_go_after_the_fixes_from_the_database_that_was_loa
     made = Provisioning(frozenset({"engine"}), loads={"engine": passing})
     found = load_steps(request(**asked), facts("engine", "dwh"), made)
     steps = found[[type(step) for step in found].index(LoadDumps) + 1 :]
-    assert [type(step) for step in steps] == expected
-    assert {step.credentials for step in steps} == {passing}
+    assert [type(step) for step in steps] == [*expected, AnalyzeDatabases]
+    assert {step.credentials for step in steps[:-1]} == {passing}
+    assert passing in [loaded.credentials for loaded in steps[-1].databases]
+
+
+def test_statistics_are_not_gathered_when_nobody_wants_them():
+    found = load_steps(request(analyze=False), facts("engine", "dwh"), Provisioning())
+    assert AnalyzeDatabases not in [type(step) for step in found]
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def _restore(
         for name in (
             "permissions", "keep_temporary_data", "provision_all", "he_remove_storage_vm", "he_remove_hosts",
             "include_paths", "allow_paths", "accept_archived_hosts", "on_existing", "yes",
-            "keep_undo", "run_engine_setup", "run_restored_hooks",
+            "keep_undo", "run_engine_setup", "run_restored_hooks", "analyze",
         )
         if ("", name) in settings
     }  # fmt: skip

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name
 
 from engine_backup.drivers.interruption import Interruption
-from engine_backup.drivers.plain_loading import ended_by
+from engine_backup.drivers.load_sessions import cancelled_by
 from engine_backup.drivers.postgres import session
 from engine_backup.model.facts import Credentials
 
@@ -32,5 +32,5 @@ def reading(owner: Credentials, interruption: Interruption) -> Iterator[Connecti
 
     Raises `LoginError`, `EngineBackupError` for what the server complains about, `StoppedError`.
     """
-    with session(owner, _OPTIONS) as connection, ended_by(interruption, connection):
+    with session(owner, _OPTIONS) as connection, cancelled_by(interruption, connection):
         yield connection

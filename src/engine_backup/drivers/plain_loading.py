@@ -8,22 +8,18 @@ docs/decisions/0002-plain-dumps-without-psql.md.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from typing import BinaryIO, cast
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name
 
-from engine_backup.drivers.interruption import Interruption
-from engine_backup.drivers.load_sessions import LoadSession
+from engine_backup.drivers.load_sessions import LoadSession, cancelled_by
 from engine_backup.drivers.plain_dump import CopyData, Statement, split
 from engine_backup.drivers.postgres import session
 from engine_backup.model.errors import EngineBackupError
 
 COPY_BYTES = 1 << 18
-CANCEL_SECONDS = 0.2
 
 
 def load(login: LoadSession, dump: BinaryIO, name: str, wanted: Callable[[str], bool]) -> None:
@@ -33,33 +29,15 @@ def load(login: LoadSession, dump: BinaryIO, name: str, wanted: Callable[[str], 
     interrupted, that or `StoppedError`.
     """
     database = login.credentials.database
-    with session(login.credentials, login.options) as connection, ended_by(login.interruption, connection):
+    with (
+        session(login.credentials, login.options) as connection,
+        cancelled_by(login.interruption, connection),
+    ):
         for item in split(dump, name):
             login.interruption.check()
             statement = _text(item)
             if isinstance(item, CopyData) or wanted(statement):
                 _run(connection, item, statement, database)
-
-
-@contextmanager
-def ended_by(interruption: Interruption, connection: Connection) -> Iterator[None]:
-    """Let an interruption cancel what the server is doing, as often as it takes.
-
-    A cancellation that arrives between two statements cancels neither.
-    """
-    ended = threading.Event()
-
-    def cancel() -> None:
-        while not ended.is_set():
-            with suppress(psycopg2.Error):
-                connection.cancel()
-            ended.wait(CANCEL_SECONDS)
-
-    with interruption.ending(cancel):
-        try:
-            yield
-        finally:
-            ended.set()
 
 
 def _text(item: Statement | CopyData) -> str:

@@ -156,6 +156,8 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            " commit drops it", RESTORING, form=Form.FLAG, modes=(RESTORE,)),
     Option("--run-engine-setup", "run_engine_setup", "run engine-setup when the restore is complete, with"
            " answers from the backup", RESTORING, form=Form.FLAG, modes=(RESTORE,)),
+    Option("--no-analyze", "analyze", "do not gather statistics of restored databases; queries are slow until"
+           " the server does", RESTORING, form=Form.FLAG, constant=False, modes=(RESTORE,)),
     Option("--yes", "yes", "do not ask before a database is replaced", RESTORING, form=Form.FLAG,
            modes=(RESTORE,)),
     Option("--provision-admin-user", "administrator",

@@ -99,6 +99,7 @@ class RestoreRequest:
     keep_undo: bool = False
     run_engine_setup: bool = False
     run_restored_hooks: bool = False
+    analyze: bool = True
 
 
 @dataclass(frozen=True)

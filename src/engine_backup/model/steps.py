@@ -236,6 +236,28 @@ class ApplyFixes:
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """A database that was loaded, and the log-in that loaded it."""
+
+    component: Component
+    credentials: Credentials
+
+
+@dataclass(frozen=True)
+class AnalyzeDatabases:
+    """Gather the statistics by which PostgreSQL plans queries, of so many tables at the same time.
+
+    What takes a load back takes them back too.
+    """
+
+    databases: tuple[Loaded, ...]
+    at_once: int
+
+    def __str__(self) -> str:
+        return f"gather statistics of {len(self.databases)} databases, {self.at_once} tables at a time"
+
+
+@dataclass(frozen=True)
 class RemoveHostedStorage:
     """Remove the hosted-engine storage domain and VM from a loaded database, in one transaction.
 

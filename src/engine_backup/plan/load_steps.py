@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from engine_backup.model.components import AfterLoad, Component
@@ -9,10 +10,17 @@ from engine_backup.model.facts import Credentials, DumpFacts, RestoreFacts, Targ
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.requests import RestoreRequest
 from engine_backup.model.server import MemorySettings
-from engine_backup.model.steps import ApplyFixes, CreateExtensions, LoadDump, LoadDumps
+from engine_backup.model.steps import (
+    AnalyzeDatabases,
+    ApplyFixes,
+    CreateExtensions,
+    LoadDump,
+    LoadDumps,
+    Loaded,
+)
 from engine_backup.plan import database_checks, hosted_engine, space
 from engine_backup.plan.load_settings import Settings, load_settings, server_memory
-from engine_backup.plan.load_sharing import Share, Work, at_once, share_out
+from engine_backup.plan.load_sharing import LEAST_AT_ONCE, MOST_JOBS, Share, Work, at_once, share_out
 from engine_backup.plan.provisioning import Provisioning
 
 # An unpacked dump whose size nobody knows is taken for so many times its packed size.
@@ -37,6 +45,7 @@ def load_steps(request: RestoreRequest, facts: RestoreFacts, made: Provisioning)
         *((LoadDumps(loads, at_once(len(loads), facts.cores)),) if loads else ()),
         *(step for target in chosen.values() for step in rules.fixes(target)),
         *(step for target in chosen.values() for step in rules.cleaning(target)),
+        *rules.analyzing(chosen.values()),
     )
 
 
@@ -95,6 +104,13 @@ class _Rules:
     def cleaning(self, target: TargetDatabase) -> tuple[object, ...]:
         """Return what takes hosted-engine objects out of a database once it is corrected."""
         return hosted_engine.steps(target.component, self._login(target), self.request)
+
+    def analyzing(self, targets: Collection[TargetDatabase]) -> tuple[AnalyzeDatabases, ...]:
+        """Return what makes queries on the loaded databases fast from the start."""
+        if not targets or not self.request.analyze:
+            return ()
+        loaded = tuple(Loaded(target.component, self._login(target)) for target in targets)
+        return (AnalyzeDatabases(loaded, max(LEAST_AT_ONCE, min(self.facts.cores, MOST_JOBS))),)
 
     def _login(self, target: TargetDatabase) -> Credentials:
         return self.made.loads.get(target.component.name, _final(target))

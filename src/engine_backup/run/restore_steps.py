@@ -28,6 +28,7 @@ from engine_backup.model.paths import OWN_APACHE_CONFIGURATION
 from engine_backup.model.printable import printable
 from engine_backup.model.secret import Secret
 from engine_backup.model.steps import (
+    AnalyzeDatabases,
     ApplyFixes,
     CreateExtensions,
     EncryptPkcs12,
@@ -45,6 +46,7 @@ from engine_backup.model.steps import (
 )
 from engine_backup.model.ways_back import DropExtensions, PutFilesBack, StartUnit
 from engine_backup.run import hosted_engine
+from engine_backup.run.analyzing import analyze_databases
 from engine_backup.run.loading import load_dumps
 
 if TYPE_CHECKING:
@@ -230,6 +232,7 @@ HANDLERS: dict[type, Callable[[Any, RestoreRun], None]] = {
     CreateExtensions: create_extensions,
     LoadDumps: load_dumps,
     ApplyFixes: apply_fixes,
+    AnalyzeDatabases: analyze_databases,
     RemoveHostedStorage: hosted_engine.remove_storage,
     RemoveHostedHosts: hosted_engine.remove_hosts,
     PlaceFiles: place_files,
