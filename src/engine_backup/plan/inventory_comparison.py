@@ -38,8 +38,8 @@ class Differences:
 def inventory_checks(component: str, recorded: Inventory | None, restored: Inventory) -> tuple[Check, ...]:
     """Return a check for each kind and moment that a component's database has, as a manifest told them.
 
-    `restored` is what was read, the same way, from its restored database. A manifest that tells nothing is one
-    check that is not in the archive; a database that never has any of it, none.
+    `restored` is what was read, the same way, from its restored database. A manifest that tells nothing is
+    one check that is not in the archive; a database that never has any of it, none.
     """
     kinds = tuple(kind for kind in OBJECT_KINDS if kind.component == component)
     moments = tuple(moment for moment in MOMENTS if moment.component == component)
