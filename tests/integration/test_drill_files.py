@@ -11,9 +11,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine_backup.model.archive import MANIFEST_MEMBER
 from engine_backup.model.checks import Check, Outcome
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.run.drill_files import check_files
@@ -21,6 +23,8 @@ from tests.support import golden
 from tests.support.certificates import Authority, Identity, pkcs12_store
 from tests.support.rebuilt_archives import TREE, Parts, taken_apart
 from tests.support.restored_archive import file_checks, restored
+from tests.support.rewritten_archives import in_manifest, rewrite
+from tests.support.sample import Original
 
 NAME = "4.5.7-default"
 PKI = "etc/pki/ovirt-engine/"
@@ -103,6 +107,26 @@ def test_golden_archives_pass(name: str, tmp_path: Path):
     dumped = set(golden.facts(name)["databases"]) - {"grafana"}
     assert {(component, "log-in") for component in dumped} <= passed
     assert (("grafana", "integrity") in passed) is ("grafana" in golden.facts(name)["databases"])
+
+
+def test_an_archive_of_this_tool_passes(original: Original, tmp_path: Path):
+    checks = file_checks(original.machine.archive, tmp_path, NOW)
+    assert [check for check in checks.values() if check.outcome is not Outcome.PASS] == []
+    assert checks["files", "key stores"].detail == "3 key stores"
+    assert {("keycloak", "log-in"), ("managedblock", "log-in"), ("grafana", "integrity")} <= set(checks)
+
+
+def test_a_log_in_of_another_than_made_the_dump_is_named(original: Original, tmp_path: Path):
+    def other_role(document: dict[str, Any]) -> None:
+        (row,) = [row for row in document["members"] if row["name"] == "db/dwh_backup.db"]
+        row["role"] = "another"
+
+    changed = rewrite(
+        original.machine.archive, tmp_path / "changed.backup", {MANIFEST_MEMBER: in_manifest(other_role)}
+    )
+    check = file_checks(changed, tmp_path, NOW)["dwh", "log-in"]
+    assert check.outcome is Outcome.FAIL
+    assert "names the user ovirt_engine_history, but another made the DWH dump" in check.findings[0]
 
 
 def test_an_engine_with_other_certificates_passes(tmp_path: Path):

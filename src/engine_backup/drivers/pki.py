@@ -145,7 +145,7 @@ class _Engine:
         def problem(content: bytes) -> str:
             nonlocal known
             known = trust_stores.is_known(content)
-            return trust_stores.problem(content, self.passwords.trust_store)
+            return trust_stores.problem(content, self.passwords.trust_store, self.authorities[0].first)
 
         return replace(_looked_at(TRUST_STORE, self.read, problem), looked_into=known)
 

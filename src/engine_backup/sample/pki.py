@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 PKI = "etc/pki/ovirt-engine/"
 STORE_PASSWORD = b"mypass"  # the product's own default (reference 9.5)
 STORE_ALIAS = b"1"
+TRUST_ALIAS = b"cacert"
 NAMES = ("engine", "apache", "websocket-proxy")
 CA_DAYS = 3650
 CERTIFICATE_DAYS = 398
@@ -38,7 +41,6 @@ def write(planter: Planter, fqdn: str) -> None:
         mode, owner = _protection(name)
         planter.file(PKI + name, content, mode, owner)
     planter.link(PKI + "apache-ca.pem", "ca.pem")
-    planter.file(PKI + ".truststore", b"\xfe\xed\xfe\xed" + bytes(range(256)) * 3)
     planter.file(PKI + "serial.txt", "1005\n", owner=OVIRT)
     planter.file(
         PKI + "database.txt", f"V\t270101000000Z\t\t1001\tunknown\t/O=lab.example/CN={fqdn}\n", owner=OVIRT
@@ -74,7 +76,28 @@ def _material(fqdn: str) -> Mapping[str, bytes]:
         files[f"certs/{name}.cer"] = _pem(certificate)
         files[f"keys/{name}.p12"] = _store(key, certificate, authority.certificate)
         files[f"keys/{name}.key.nopass"] = _key_pem(key)
-    return {**files, "certs/01.pem": files["certs/engine.cer"]}
+    return {
+        **files,
+        "certs/01.pem": files["certs/engine.cer"],
+        ".truststore": _trust_store(authority.certificate),
+    }
+
+
+def _trust_store(authority: Certificate) -> bytes:
+    """Return a store of Java's own kind, JKS, with one certificate that is trusted."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    der = authority.public_bytes(Encoding.DER)
+    made = int(authority.not_valid_before_utc.timestamp()) * 1000
+    entry = struct.pack(">i", 2) + _text(TRUST_ALIAS) + struct.pack(">q", made)
+    entry += _text(b"X.509") + struct.pack(">i", len(der)) + der
+    store = b"\xfe\xed\xfe\xed" + struct.pack(">ii", 2, 1) + entry
+    password = STORE_PASSWORD.decode().encode("utf-16-be")
+    return store + hashlib.sha1(password + b"Mighty Aphrodite" + store, usedforsecurity=False).digest()
+
+
+def _text(text: bytes) -> bytes:
+    return struct.pack(">H", len(text)) + text
 
 
 def _certificate(common_name: str, key: RSAPrivateKey, issuer: Issuer | None) -> Certificate:
