@@ -20,7 +20,6 @@ NAME = "files"
 LARGEST_COMPARED = 64 << 20
 MOST_COMPARED = 1 << 30
 MOST_FINDINGS = 20
-ANSWERS = b"etc/ovirt-engine-setup.conf"
 _KINDS = {
     stat.S_IFREG: EntryType.FILE,
     stat.S_IFDIR: EntryType.DIRECTORY,
@@ -119,12 +118,7 @@ def check_places(drilled: Drilled) -> Check:
 
 def _changed(drilled: Drilled) -> frozenset[bytes]:
     """Return the paths whose content a restore changes on purpose, or makes."""
-    databases = drilled.databases.values()
-    changed = {path.lstrip("/").encode() for d in databases for path in d.component.credentials_files}
     pkcs12 = drilled.facts.pkcs12
-    changed |= {old.path for old in pkcs12.old if not old.reason} if pkcs12 else set()
+    encrypted_anew = {old.path for old in pkcs12.old if not old.reason} if pkcs12 else set()
     archived = {entry.path for entry in drilled.facts.entries}
-    made = {entry.path for entry in drilled.placed if entry.path not in archived}
-    if drilled.facts.apache_configured:
-        changed |= {e.path for e in drilled.placed if e.path.startswith(ANSWERS)}
-    return frozenset(changed | made)
+    return frozenset(encrypted_anew | {e.path for e in drilled.placed if e.path not in archived})
