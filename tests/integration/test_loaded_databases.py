@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from engine_backup.model.checks import Outcome
+from engine_backup.drivers import inventory, row_counts
+from engine_backup.drivers.postgres import session
+from engine_backup.model.checks import Check, Outcome
+from engine_backup.model.facts import Credentials
 from tests.support import loaded
 from tests.support.sample_machines import SampleMachine, SampleTemplate
 
-VM = "(SELECT vm_guid FROM vm_static WHERE vm_name = 'vm-003')"
+ENGINE, DWH = "engine", "dwh"
 
 
 @pytest.fixture(scope="module")
@@ -19,17 +24,162 @@ def machine(sample_template: SampleTemplate, tmp_path_factory) -> Iterator[Sampl
         yield made
 
 
-def test_a_sound_engine_passes(machine):
-    logins = machine.sample.credentials
-    said = {name: {"row_counts": dict(rows)} for name, rows in _rows(machine).items()}
-    found = loaded.checks(loaded.drilled(machine.server, logins, said=said))
+@dataclass(frozen=True)
+class Backup:
+    """What a backup of the sample says is in its databases."""
+
+    said: dict[str, dict[str, Any]]
+    tables: dict[str, list[str]]
+
+
+def saved(logins: dict[str, Credentials]) -> Backup:
+    rows = {name: row_counts.count_rows(login) for name, login in logins.items()}
+    said: dict[str, dict[str, Any]] = {}
+    for name, login in logins.items():
+        with session(login, "-c search_path=pg_catalog") as connection:
+            said[name] = {"row_counts": rows[name], "object_counts": inventory.object_counts(connection)}
+    return Backup(said, {name: list(found) for name, found in rows.items()})
+
+
+@pytest.fixture(scope="module")
+def backup(machine: SampleMachine) -> Backup:
+    return saved(dict(machine.sample.credentials))
+
+
+@pytest.fixture
+def broken(machine: SampleMachine, backup: Backup) -> Iterator[Breaker]:
+    """A copy of a database, to be broken; one for each test."""
+    breaker = Breaker(machine, backup)
+    yield breaker
+    breaker.drop()
+
+
+class Breaker:
+    """Copies of the sample's databases under other names, of the same owners."""
+
+    def __init__(self, machine: SampleMachine, backup: Backup) -> None:
+        self._machine = machine
+        self._backup = backup
+        self._copies: dict[str, Credentials] = {}
+
+    def red(self, statements: str, component: str = ENGINE, **fields: Any) -> dict[str, Check]:
+        """Break a copy as the superuser; returns its checks that are red. `fields` go into the manifest."""
+        found = self.checks(statements, component, **fields)
+        return {name: check for name, check in found.items() if check.outcome.is_red}
+
+    def checks(self, statements: str, component: str = ENGINE, **fields: Any) -> dict[str, Check]:
+        login = self._copy(component)
+        loaded.execute(self._machine.server, login.database, statements)
+        found = loaded.drilled(
+            self._machine.server,
+            {component: login},
+            said={component: {**self._backup.said[component], **fields}},
+            tables={component: self._backup.tables[component]},
+        )
+        return {name: check for (_, name), check in loaded.checks(found).items()}
+
+    def _copy(self, component: str) -> Credentials:
+        login = self._machine.sample.credentials[component]
+        copy = loaded.renamed(login, f"copy_of_{component}")
+        self._copies[component] = copy
+        loaded.execute_alone(
+            self._machine.server,
+            f'CREATE DATABASE {copy.database} TEMPLATE "{login.database}" OWNER "{login.user}"',
+        )
+        return copy
+
+    def drop(self) -> None:
+        for copy in self._copies.values():
+            loaded.execute_alone(self._machine.server, f"DROP DATABASE {copy.database} WITH (FORCE)")
+
+
+def test_a_sound_engine_passes(machine, backup):
+    found = loaded.checks(loaded.drilled(machine.server, machine.sample.credentials, said=backup.said))
     assert {one.outcome for one in found.values()} == {Outcome.PASS}
     assert {name for _, name in found} >= {
-        "tables", "row counts", "constraints", "indexes", "sequences", "owner", "references",
-        "schema version",
+        "tables", "objects", "row counts", "constraints", "indexes", "sequences", "owner",
+        "references", "schema version",
     }  # fmt: skip
 
 
-def _rows(machine: SampleMachine) -> dict[str, dict[str, int]]:
-    found = loaded.drilled(machine.server, machine.sample.credentials)
-    return {name: dict(database.rows) for name, database in found.databases.items()}
+def test_without_counts_nothing_is_compared(machine):
+    found = loaded.checks(loaded.drilled(machine.server, machine.sample.credentials))
+    outcomes = {name: one.outcome for (_, name), one in found.items()}
+    assert outcomes["row counts"] is outcomes["objects"] is Outcome.NOT_IN_ARCHIVE
+    assert set(outcomes.values()) == {Outcome.PASS, Outcome.NOT_IN_ARCHIVE}
+
+
+VM_3 = "(SELECT vm_guid FROM vm_static WHERE entity_type = 'VM' ORDER BY vm_name LIMIT 1)"
+NOWHERE = "00000000-dead-0000-0000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("statements", "check", "finding"),
+    [
+        ("DROP TABLE public.tags_vds_map", "tables", "public.tags_vds_map is missing"),
+        (
+            "DROP TABLE public.tags_vds_map; CREATE VIEW public.tags_vds_map AS SELECT 1 AS a;"
+            " ALTER VIEW public.tags_vds_map OWNER TO engine",
+            "tables",
+            "public.tags_vds_map is a view, and no table",
+        ),
+        ("DROP INDEX public.idx_audit_log_vm_name", "objects", "indexes: "),
+        ("ALTER TABLE public.users DROP CONSTRAINT users_pkey", "objects", "constraints: "),
+        ("DROP VIEW public.vms_summary", "objects", "views: "),
+        ("DELETE FROM vdc_options WHERE option_name = 'MultiLine'", "row counts", "public.vdc_options: "),
+        ("INSERT INTO public.custom_blobs VALUES (-1, '', '')", "row counts", "public.custom_blobs: "),
+        (
+            "ALTER TABLE public.permissions ADD CONSTRAINT later FOREIGN KEY (ad_element_id)"
+            " REFERENCES public.vm_static NOT VALID",
+            "constraints",
+            "foreign key later of public.permissions: 16 rows break it",
+        ),
+        (
+            "ALTER TABLE public.vm_static ADD CONSTRAINT small CHECK (mem_size_mb < 2048) NOT VALID",
+            "constraints",
+            "check small of public.vm_static: ",
+        ),
+        (
+            "SELECT setval('public.audit_log_audit_log_id_seq', 5)",
+            "sequences",
+            "audit_log_audit_log_id_seq goes on with 6, but public.audit_log.audit_log_id has",
+        ),
+        (
+            "ALTER VIEW public.vms_summary OWNER TO cfme_reader",
+            "owner",
+            "view public.vms_summary belongs to cfme_reader",
+        ),
+        ("ALTER FUNCTION touch_vm() OWNER TO postgres", "owner", "function public.touch_vm belongs to"),
+        ("CREATE SCHEMA other AUTHORIZATION postgres", "owner", "schema other belongs to postgres"),
+        (f"DELETE FROM vm_dynamic WHERE vm_guid = {VM_3}", "references", "has no row in vm_dynamic"),
+        (
+            "ALTER TABLE image_storage_domain_map"
+            " DROP CONSTRAINT image_storage_domain_map_storage_domain_id_fkey;"
+            f" UPDATE image_storage_domain_map SET storage_domain_id = '{NOWHERE}'",
+            "references",
+            f"lies on storage domain {NOWHERE}, which does not exist",
+        ),
+        (
+            f"UPDATE permissions SET object_id = '{NOWHERE}' WHERE object_type_id = 3",
+            "references",
+            f"is for host {NOWHERE}, which does not exist",
+        ),
+        (
+            f"UPDATE permissions SET role_id = '{NOWHERE}'",
+            "references",
+            f"gives role {NOWHERE}, which does not exist",
+        ),
+        ("UPDATE schema_version SET current = false", "schema version", "has 0 current rows"),
+        ("UPDATE schema_version SET version = '04060010' WHERE current", "schema version", "newer than"),
+        ("UPDATE schema_version SET version = 'x' WHERE current", "schema version", "version is 'x'"),
+    ],
+)  # fmt: skip
+def test_a_planted_fault_is_named(broken, statements, check, finding):
+    red = broken.red(statements)
+    assert any(finding in line for line in red[check].findings)
+
+
+def test_nothing_else_turns_red_with_a_fault_that_changes_no_number(broken):
+    assert set(broken.red(f"UPDATE permissions SET object_id = '{NOWHERE}' WHERE object_type_id = 2")) == {
+        "references"
+    }

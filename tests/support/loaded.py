@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from engine_backup.drivers import row_counts
 from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.archive import DumpMember
 from engine_backup.model.checks import Check
 from engine_backup.model.components import BY_NAME
 from engine_backup.model.facts import Credentials, DumpFacts
 from engine_backup.model.manifest import FORMAT, FORMAT_VERSION
-from engine_backup.run import drill_databases, drill_rows
+from engine_backup.run import drill_databases
 from engine_backup.run.drilled import Drilled, DrilledDatabase
-
-PROCESSORS = 2
 
 
 def execute(server: ScratchServer, database: str, statements: str) -> None:
@@ -37,7 +37,7 @@ def drilled(
 
     `said` are fields of a dump's row in the manifest, by component; `tables` those that a dump makes.
     """
-    rows = drill_rows.count(logins, PROCESSORS)
+    rows = {name: row_counts.count_rows(login) for name, login in logins.items()}
     databases = {}
     for name, login in logins.items():
         component = BY_NAME[name]
@@ -73,3 +73,15 @@ def checks(found: Drilled) -> dict[tuple[str, str], Check]:
 def red(found: Drilled) -> dict[tuple[str, str], Check]:
     """Return the checks that make a drill red."""
     return {name: one for name, one in checks(found).items() if one.outcome.is_red}
+
+
+def execute_alone(server: ScratchServer, statement: str) -> None:
+    """Run one statement that is no part of a transaction, as the superuser."""
+    with closing(server.connect()) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(statement)
+
+
+def renamed(login: Credentials, database: str) -> Credentials:
+    """Return the log-in to another database of the same server."""
+    return replace(login, database=database)

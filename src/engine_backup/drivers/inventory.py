@@ -182,9 +182,16 @@ def _counts(connection: Connection) -> DatabaseCounts:
             chosen.append((schema, table))
         elif estimate > 0:
             estimates[printable(f"{schema}.{table}")] = round(estimate)
+    return DatabaseCounts(_exact(connection, chosen), estimates, object_counts(connection))
+
+
+def object_counts(connection: Connection) -> dict[str, int]:
+    """Return how many objects there are, by names of `OBJECT_COUNTS`; names are to mean PostgreSQL's own.
+
+    Raises `psycopg2.Error`.
+    """
     (found,) = rows(connection, _OBJECTS)
-    objects = dict(zip(OBJECT_COUNTS, map(int, found)))
-    return DatabaseCounts(_exact(connection, chosen), estimates, objects)
+    return dict(zip(OBJECT_COUNTS, map(int, found)))
 
 
 def _exact(connection: Connection, tables: list[tuple[str, str]]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Rows of a loaded database: how many there are, and whether what they refer to is there."""
+"""Rows of a loaded database: what they refer to, and what they say of its schema."""
 
 from __future__ import annotations
 
@@ -13,20 +13,9 @@ from engine_backup.model.loaded_database import BrokenReference, CheckedReferenc
 from engine_backup.model.printable import printable
 from engine_backup.model.references import Reference
 
-TABLES_IN_A_QUERY = 50
 MOST_FINDINGS = 20
 LONGEST_IDENTITY = 80
 
-# Tables of extensions are not dumped. Parents of partitions have no rows of their own.
-_TABLES = """
-    SELECT n.nspname, c.relname, c.relkind, pg_catalog.pg_relation_size(c.oid)
-      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = ANY (%s) AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                        WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-                          AND d.objid = c.oid AND d.deptype = 'e')
-     ORDER BY 4, 1, 2
-"""
 # Only types that PostgreSQL brings: comparing them runs nobody else's code.
 _COLUMNS = """
     SELECT c.relname, a.attname, a.atttypid
@@ -38,28 +27,6 @@ _COLUMNS = """
 """
 _SCHEMA_VERSIONS = "SELECT version::text FROM public.schema_version WHERE current"
 _CHANGE_LOG_LOCKS = "SELECT id::text FROM public.databasechangeloglock WHERE locked"
-
-
-def tables(connection: Connection) -> list[tuple[str, str, int]]:
-    """Return schema, name and size in bytes of every table that has rows, the smallest first."""
-    return [(schema, name, size or 0) for schema, name, _, size in rows(connection, _TABLES, ["r"])]
-
-
-def count(connection: Connection, some: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """Return the exact number of rows of tables, by `schema.name`; those of heirs count for themselves.
-
-    Raises `psycopg2.Error`.
-    """
-    counted: dict[str, int] = {}
-    names = list(some)
-    for start in range(0, len(names), TABLES_IN_A_QUERY):
-        part = names[start : start + TABLES_IN_A_QUERY]
-        columns = sql.SQL(", ").join(
-            sql.SQL("(SELECT count(*) FROM ONLY {})").format(sql.Identifier(*name)) for name in part
-        )
-        (found,) = _composed(connection, sql.SQL("SELECT {}").format(columns))
-        counted.update((f"{schema}.{table}", number) for (schema, table), number in zip(part, found))
-    return counted
 
 
 def columns(connection: Connection) -> dict[tuple[str, str], int]:

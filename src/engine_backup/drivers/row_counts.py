@@ -5,6 +5,8 @@ from __future__ import annotations
 from psycopg2 import sql
 
 from engine_backup.drivers import postgres
+from engine_backup.drivers.interruption import Interruption
+from engine_backup.drivers.loaded_sessions import reading
 from engine_backup.model.facts import Credentials
 
 _TABLES = """
@@ -24,8 +26,7 @@ def count_rows(credentials: Credentials) -> dict[str, int]:
     Raises `EngineBackupError`.
     """
     found: dict[str, int] = {}
-    # No names of the database's own must be taken for those of the system.
-    with postgres.session(credentials, "-c search_path=pg_catalog") as connection:
+    with reading(credentials, Interruption()) as connection:
         tables = postgres.rows(connection, _TABLES)
         for first in range(0, len(tables), AT_ONCE):
             counts = [_count(*table) for table in tables[first : first + AT_ONCE]]

@@ -18,6 +18,7 @@ from engine_backup.model.facts import ArchiveFacts
 from engine_backup.model.printable import printable
 from engine_backup.model.steps import PlaceFiles, Plan
 from engine_backup.plan.restore_needs import size_text
+from engine_backup.run import drill_databases
 from engine_backup.run.drill_files import check_files
 from engine_backup.run.drill_inventory import inventory_agrees
 from engine_backup.run.drill_restore import FILE_STEPS, Failure, Restored
@@ -131,8 +132,10 @@ def of_restored(drilled: Drilled) -> list[Check]:
     ]
     now = datetime.now(timezone.utc)
     works.append((FILES.name, lambda: check_files(drilled, now)))
-    with ThreadPoolExecutor(host.cores(), "check") as pool:
-        return [check for checks in pool.map(lambda work: _looked(*work), works) for check in checks]
+    with ThreadPoolExecutor(host.cores(), "look") as pool:
+        others = pool.map(lambda work: _looked(*work), works)
+        databases = drill_databases.check(drilled)
+        return [*databases, *(check for checks in others for check in checks)]
 
 
 def _bound(

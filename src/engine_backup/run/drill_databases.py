@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name
 
-from engine_backup.drivers import index_checking, loaded_catalog, loaded_rows
+from engine_backup.drivers import host, index_checking, inventory, loaded_catalog, loaded_rows
 from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.loaded_sessions import reading
 from engine_backup.drivers.postgres import naming
@@ -42,6 +41,7 @@ class _Look:
 
     database: DrilledDatabase
     catalog: CatalogFacts | None = None
+    objects: Mapping[str, int] = field(default_factory=dict)
     amcheck: str | None = None
     error: str = ""
 
@@ -78,7 +78,7 @@ def _all(works: Sequence[Callable[[Interruption], _Result]]) -> list[_Result]:
     def keep(number: int, interruption: Interruption) -> None:
         results[number] = works[number](interruption)
 
-    processors = len(os.sched_getaffinity(0))
+    processors = host.cores()
     side_by_side.perform([partial(keep, number) for number in range(len(works))], processors, "check")
     return [results[number] for number in range(len(works))]
 
@@ -87,11 +87,12 @@ def _look(drilled: Drilled, database: DrilledDatabase, interruption: Interruptio
     try:
         with reading(database.credentials, interruption) as connection:
             catalog = loaded_catalog.read(connection)
+            objects = inventory.object_counts(connection)
         amcheck = index_checking.prepare(drilled.as_administrator(database), database.credentials.user)
     except EngineBackupError as error:
         interruption.check()
         return _Look(database, error=error.message)
-    return _Look(database, catalog, amcheck)
+    return _Look(database, catalog, objects, amcheck)
 
 
 def _works(drilled: Drilled, look: _Look) -> list[tuple[int, Callable[[Interruption], _Part]]]:
@@ -185,6 +186,7 @@ def _checks(drilled: Drilled, look: _Look, parts: Sequence[_Part]) -> tuple[Chec
     )
     return (
         soundness.tables(subject, look.database.dump.tables, said, catalog),
+        soundness.objects(subject, said, look.objects),
         soundness.rows(subject, said, look.database.rows),
         soundness.constraints(subject, catalog),
         soundness.indexes(subject, catalog, checked),
