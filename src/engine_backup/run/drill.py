@@ -140,8 +140,7 @@ class _Drill:
         self._demand_room(facts)
         server = wait()
         ground = Ground(self._workspace, administrator(server))
-        ground.root.mkdir(mode=0o755)
-        ground.staging.mkdir(mode=0o700)
+        ground.prepare()
         self._checks += self._proven(facts, ground, found, chosen)
 
     @contextmanager

@@ -47,6 +47,7 @@ from engine_backup.run import restore_facts
 from engine_backup.run.drilled import DrilledDatabase
 from engine_backup.run.hook_stages import Hooks
 from engine_backup.run.loading import LoadError
+from engine_backup.run.provisioning_handlers import NOTES_DIRECTORY
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.restoring import RestoreRun, perform
 from engine_backup.run.servers import servers_of
@@ -74,6 +75,12 @@ class Ground:
     def root(self) -> Path:
         """The scratch root."""
         return self.directory / "root"
+
+    def prepare(self) -> None:
+        """Make what is there on every machine."""
+        self.root.mkdir(mode=0o755)
+        self.staging.mkdir(mode=0o700)
+        (self.root / NOTES_DIRECTORY).mkdir(mode=0o755, parents=True)
 
     @property
     def staging(self) -> Path:
@@ -117,6 +124,8 @@ def restore_request(request: DrillRequest, facts: ArchiveFacts, ground: Ground) 
         request.surroundings,
         root=ground.root,
         tmpdir=ground.directory,
+        # What is written beside a log belongs to what is thrown away.
+        log=ground.directory / "log",
         scopes=(SCOPE_ALL,),
         product_version=request.surroundings.product_version or facts.version,
         os_version=facts.os_version,
