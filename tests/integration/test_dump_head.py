@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_backup.drivers import custom_dump_header, dumps, postgres, postgres_programs, table_sizes
+from engine_backup.drivers import (
+    custom_dump_header,
+    dumps,
+    postgres,
+    postgres_programs,
+    snapshots,
+    table_sizes,
+)
+from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.errors import DamagedArchiveError
@@ -43,8 +51,10 @@ def database() -> Iterator[Credentials]:
 
 def dump(database: Credentials, programs: Programs, encoding: Encoding, workspace: Path) -> bytes:
     with (
-        postgres.snapshot(database) as (_, facts),
-        dumps.dumping(programs, database, encoding, facts.name, workspace) as running,
+        snapshots.snapshot(database) as (_, facts),
+        dumps.dumping(
+            programs, database, dumps.dump_arguments(encoding, facts.name), workspace, Interruption()
+        ) as running,
     ):
         return running.stdout.read()
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from engine_backup.drivers import dumps, inventory, postgres, postgres_programs
+from engine_backup.drivers import dumps, inventory, postgres, postgres_programs, snapshots
+from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.components import BY_NAME, DWH, ENGINE
 from engine_backup.model.errors import EngineBackupError
@@ -102,8 +103,14 @@ def test_a_copy_on_any_server_has_as_many_of_each(programs, tmp_path: Path) -> N
         assert found.rows == ROWS
         assert found.objects == COUNTS
         with (
-            postgres.snapshot(first) as (_, facts),
-            dumps.dumping(old.programs, first, Encoding(PLAIN, Packing("")), facts.name, tmp_path) as running,
+            snapshots.snapshot(first) as (_, facts),
+            dumps.dumping(
+                old.programs,
+                first,
+                dumps.dump_arguments(Encoding(PLAIN, Packing("")), facts.name),
+                tmp_path,
+                Interruption(),
+            ) as running,
         ):
             load(new, second, running.stdout.read())
         copy = counted(second).counts
@@ -163,7 +170,7 @@ def test_a_snapshot_is_counted_and_stays_as_it_was(database: Credentials) -> Non
     execute(
         database, "CREATE TABLE users (user_id uuid, username text); INSERT INTO users VALUES (NULL, 'a')"
     )
-    with postgres.snapshot(database) as (connection, _):
+    with snapshots.snapshot(database) as (connection, _):
         execute(database, "INSERT INTO users VALUES (NULL, 'b'); CREATE TABLE later (); ")
         settings = postgres.rows(connection, "SELECT name, setting FROM pg_settings ORDER BY 1")
         found = inventory.read(connection, ENGINE)
@@ -180,7 +187,7 @@ def test_what_cannot_be_read_leaves_the_snapshot_usable(database: Credentials, p
     with closing(postgres_server.connect(database.database)) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE public.foreign_one (id int)")
         connection.commit()
-    with postgres.snapshot(database) as (connection, _):
+    with snapshots.snapshot(database) as (connection, _):
         with pytest.raises(EngineBackupError, match="foreign_one"):
             inventory.read(connection, ENGINE)
         assert postgres.value(connection, "SELECT count(*) FROM mine") == 0

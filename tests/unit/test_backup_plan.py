@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine_backup.model.components import COMPONENTS, DATABASES, GRAFANA
+from engine_backup.model.components import COMPONENTS, DATABASES, FILES, GRAFANA
 from engine_backup.model.errors import Problem
 from engine_backup.model.facts import (
     BackupFacts,
@@ -20,7 +22,7 @@ from engine_backup.model.facts import (
 from engine_backup.model.presets import PRESETS
 from engine_backup.model.requests import BackupRequest, DumpWish, Surroundings
 from engine_backup.model.secret import Secret
-from engine_backup.model.steps import AnnounceStart, DumpDatabase, SaveFiles
+from engine_backup.model.steps import AnnounceStart, DumpDatabase, SaveFiles, SaveMembers
 from engine_backup.plan.backup import plan_backup
 
 TARGET = TargetFacts("/backups/a", True, True, False, False, False)
@@ -50,6 +52,14 @@ def request(**changes) -> BackupRequest:
 
 def announced(plan) -> list[str]:
     return next([c.name for c in s.components] for s in plan.steps if isinstance(s, AnnounceStart))
+
+
+def saving(plan) -> SaveMembers:
+    return next(step for step in plan.steps if isinstance(step, SaveMembers))
+
+
+def dumps_of(plan) -> list[DumpDatabase]:
+    return [part for part in saving(plan).parts if isinstance(part, DumpDatabase)]
 
 
 def one(component, **changes) -> tuple[DatabaseFacts, ...]:
@@ -101,19 +111,53 @@ class TestOneDatabase:
     def test_wishes_refine_the_preset(self, component):
         wish = {component.name: DumpWish("plain", "gzip")}
         plan = plan_backup(request(preset="small-size", dumps=wish), facts())
-        for step in plan.steps:
-            if isinstance(step, DumpDatabase):
-                packed = (step.encoding.dump_format, step.encoding.packing.compressor)
-                assert packed == (("plain", "gzip") if step.component is component else ("plain", "xz"))
+        assert dumps_of(plan)
+        for step in dumps_of(plan):
+            packed = (step.encoding.dump_format, step.encoding.packing.compressor)
+            assert packed == (("plain", "gzip") if step.component is component else ("plain", "xz"))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_reaches_every_component(preset):
     plan = plan_backup(request(preset=preset), facts())
-    dumps = [step for step in plan.steps if isinstance(step, DumpDatabase)]
+    dumps = dumps_of(plan)
     assert {step.encoding for step in dumps} == {PRESETS[preset].dump}
-    files = next(step for step in plan.steps if isinstance(step, SaveFiles))
+    files = next(part for part in saving(plan).parts if isinstance(part, SaveFiles))
     assert files.packing == PRESETS[preset].files
+
+
+def sized(**sizes: int) -> tuple[DatabaseFacts, ...]:
+    return tuple(DatabaseFacts(c, True, login(c), size=sizes.get(c.name, 0)) for c in DATABASES)
+
+
+@given(st.lists(st.integers(0, 1 << 50), min_size=len(WRITTEN), max_size=len(WRITTEN)))
+def test_the_largest_database_begins_and_files_are_saved_at_its_moment(sizes):
+    databases = sized(**dict(zip([c.name for c in WRITTEN], sizes)))
+    parts = saving(plan_backup(request(), facts(databases=databases))).parts
+    assert {part.component for part in parts} == {c for c in COMPONENTS if c.written}
+    assert [part.component for part in parts[1:3]] == [FILES, GRAFANA]
+    dumped = [part.size for part in parts if isinstance(part, DumpDatabase)]
+    assert dumped == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("cores", "changes", "at_once"),
+    [
+        (1, {}, 2),
+        (2, {}, 2),
+        (4, {}, 4),
+        (64, {}, 7),
+        (4, {"jobs": 1}, 1),
+        (1, {"jobs": 3}, 3),
+        (1, {"jobs": 99}, 7),
+        (4, {"archive_compressor": "gzip"}, 1),
+        (4, {"archive_compressor": ""}, 4),
+        (4, {"scopes": ("files",)}, 1),
+    ],
+)
+def test_how_many_are_saved_at_the_same_time(cores, changes, at_once):
+    plan = plan_backup(request(**changes), facts(cores=cores))
+    assert saving(plan).at_once == at_once
 
 
 @pytest.mark.parametrize(
@@ -126,7 +170,7 @@ def test_a_preset_reaches_every_component(preset):
 )
 def test_a_hosted_engine_is_packed_for_the_stock_tool(hosted):
     plan = plan_backup(request(), facts(**hosted))
-    dumps = [step for step in plan.steps if isinstance(step, DumpDatabase)]
+    dumps = dumps_of(plan)
     assert {step.encoding for step in dumps} == {PRESETS["classic"].dump}
     assert "classic" in plan.notes[0]
     asked = plan_backup(request(preset="fast-backup"), facts(**hosted))

@@ -160,7 +160,7 @@ def manifest_of(archive: Path) -> dict:
 def test_every_field_of_the_manifest_is_explained(original: Original):
     page = DOCS / "archive-format.md"
     manifest = manifest_of(original.machine.archive)
-    types = {bool: "boolean", int: "integer", str: "string", dict: "object"}
+    types = {bool: "boolean", int: "integer", float: "number or null", str: "string", dict: "object"}
     documented = {cells[0].strip("`"): cells[1] for cells in table(page, "fields of the manifest")}
     assert list(manifest) == list(documented)
     for name, value in manifest.items():

@@ -178,6 +178,7 @@ def _backup(settings: Settings, surroundings: Surroundings, file: Path) -> Backu
         include_paths=settings.get(("", "include_paths"), ()),
         no_overwrite=settings.get(("", "no_overwrite"), False),
         file_named=("", "file") in settings,
+        jobs=settings.get(("", "jobs")),
     )
 
 

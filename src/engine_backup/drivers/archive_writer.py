@@ -3,7 +3,8 @@
 The outer tar is in GNU format, as stock's own: names begin with `./`, sizes
 above 8 GiB are in base 256, there are no pax headers. When it is not compressed,
 members stream straight into their places and the header, whose size is known
-only then, is patched afterwards; else each one is spooled to a private file first.
+only then, is patched afterwards; else each one is spooled to a nameless file first.
+Members that are made at the same time as one in its place are spooled too, and appended when that is whole.
 `archive_form` holds an archive against this module: change both together.
 """
 
@@ -12,16 +13,16 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from engine_backup.drivers import archive_seal, compression
 from engine_backup.drivers.compression import CompressingWriter, Sink
 from engine_backup.drivers.hash_lines import hash_line
+from engine_backup.drivers.spooling import Spool, copied_in_kernel, kept_when_whole, nameless_file
 from engine_backup.model.archive import MemberRecord
 
 BLOCK = 512
@@ -75,8 +76,9 @@ class ArchiveWriter:
 
     `target` is open for writing and can seek; it is neither closed nor synced here.
     `compressor` is that of the whole archive ("" is the default and the fastest).
-    `spool_directory` is used only with a compressor; `when` (seconds since 1970) is the
-    time of members that have none of their own.
+    `spool_directory` holds members on their way: all with a compressor, else those of `spool`; `when`
+    (seconds since 1970) is the time of members that have none of their own. One thread adds to the
+    archive, others may spool meanwhile.
     """
 
     def __init__(self, target: BinaryIO, compressor: str, spool_directory: Path, when: int) -> None:
@@ -88,6 +90,7 @@ class ArchiveWriter:
         self._outer = CountingSink(compression.open_writer(self._sealed or target, compressor))
         self._in_place = compressor == compression.NONE
         self.records: list[MemberRecord] = []
+        self._spools: dict[str, Spool] = {}
         self._directory_header("./")
 
     def add_directory(self, name: str) -> None:
@@ -108,6 +111,32 @@ class ArchiveWriter:
         with place(header) as sink:
             yield sink
         self.records.append(MemberRecord(name, sink.size, sink.sha256))
+
+    @contextmanager
+    def spool(
+        self, name: str, mtime: int | None = None, mode: int = 0o600, owner: Owner = ROOT
+    ) -> Iterator[MemberSink]:
+        """Like `member`, but the content waits in a nameless file until `append`; from any thread."""
+        header = self._header(f"./{name}", self._when if mtime is None else mtime, mode, owner)
+        with kept_when_whole(self._spool_directory) as file:
+            sink = MemberSink(file)
+            yield sink
+            header.size = sink.size
+            self._spools[name] = Spool(header, file, sink.sha256)
+
+    def append(self, name: str) -> None:
+        """Add a file that was spooled; its bytes are copied by the kernel, and not hashed again."""
+        self._refuse_second(name)
+        spool = self._spools.pop(name)
+        with spool.file:
+            self._outer.write(_bytes(spool.header))
+            self._copy(spool.file, spool.header.size)
+        self.records.append(MemberRecord(name, spool.header.size, spool.sha256))
+
+    def drop_spools(self) -> None:
+        """Forget what was spooled and not appended."""
+        while self._spools:
+            self._spools.popitem()[1].file.close()
 
     def add_bytes(self, name: str, content: bytes, mtime: int | None = None) -> None:
         """Add a small file, such as "version"."""
@@ -148,14 +177,21 @@ class ArchiveWriter:
     @contextmanager
     def _spooled(self, header: tarfile.TarInfo) -> Iterator[MemberSink]:
         """Collect the content in a nameless file, then write header and content."""
-        with tempfile.TemporaryFile(dir=self._spool_directory) as spool:
+        with nameless_file(self._spool_directory) as spool:
             sink = MemberSink(spool)
             yield sink
             header.size = sink.size
             self._outer.write(_bytes(header))
-            spool.seek(0)
-            shutil.copyfileobj(spool, self._outer, CHUNK)
-            self._pad(sink.size)
+            self._copy(spool, sink.size)
+
+    def _copy(self, spool: IO[bytes], size: int) -> None:
+        """Add the content of a spooled member, in the kernel where nothing is to be done with it."""
+        spool.flush()
+        copied = copied_in_kernel(spool.fileno(), self._target, size) if self._in_place else 0
+        self._outer.size += copied
+        spool.seek(copied)
+        shutil.copyfileobj(spool, self._outer, CHUNK)
+        self._pad(size)
 
     def _header(self, name: str, mtime: int, mode: int, owner: Owner) -> tarfile.TarInfo:
         header = tarfile.TarInfo(name)

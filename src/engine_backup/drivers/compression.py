@@ -174,7 +174,7 @@ COMPRESSORS: dict[str, Compressor] = {
         Compressor("gzip", ".gz", (b"\x1f\x8b\x08",), 6, _GzipStream, _gzip_writer, _gzip_errors),
         Compressor("bzip2", ".bz2", (b"BZh",), 9, _bzip2_reader, _bzip2_writer, lambda: OSError),
         Compressor("xz", ".xz", (b"\xfd7zXZ\x00",), 6, _xz_reader, _xz_writer, _xz_errors),
-        Compressor("zstd", ".zst", (b"\x28\xb5\x2f\xfd",), 3, _zstd_reader, _zstd_writer, _zstd_errors),
+        Compressor("zstd", ".zst", (b"\x28\xb5\x2f\xfd",), 2, _zstd_reader, _zstd_writer, _zstd_errors),
     )
 }
 

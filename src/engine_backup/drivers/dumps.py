@@ -15,6 +15,7 @@ from typing import BinaryIO
 from engine_backup.drivers import process
 from engine_backup.drivers.compression import Sink
 from engine_backup.drivers.filtering import filtered
+from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.load_sessions import LoadSession
 from engine_backup.drivers.postgres import conninfo, password_file
 from engine_backup.drivers.postgres_programs import Programs
@@ -30,22 +31,31 @@ DUMP_ARGUMENTS = ("--no-password", "--encoding=UTF8", "--disable-dollar-quoting"
 
 @contextmanager
 def dumping(
-    programs: Programs, credentials: Credentials, encoding: Encoding, snapshot: str, workspace: Path
+    programs: Programs,
+    credentials: Credentials,
+    arguments: tuple[str, ...],
+    workspace: Path,
+    interruption: Interruption,
 ) -> Iterator[Running]:
-    """Run pg_dump on an exported snapshot; the block reads the dump from `.stdout` to its end.
+    """Run pg_dump with `dump_arguments`; the block reads the dump from `.stdout` to its end.
 
-    Raises `ProgramError` when pg_dump fails, whatever it has written before.
+    Raises `ProgramError` when pg_dump fails, whatever it has written before, and when it is interrupted.
     """
     with password_file(credentials, workspace) as environment:
-        arguments = (
-            f"--dbname={conninfo(credentials)}",
-            f"--format={encoding.dump_format}",
-            f"--snapshot={snapshot}",
-            *DUMP_ARGUMENTS,
-            *_format_arguments(encoding),
-        )
-        with process.reading(Command(programs.path("pg_dump"), arguments, environment)) as running:
+        target = f"--dbname={conninfo(credentials)}"
+        command = Command(programs.path("pg_dump"), (target, *arguments), environment)
+        with process.reading(command, interruption=interruption) as running:
             yield running
+
+
+def dump_arguments(encoding: Encoding, snapshot: str) -> tuple[str, ...]:
+    """Return what pg_dump is told, besides where to log in, to dump an exported snapshot."""
+    return (
+        f"--format={encoding.dump_format}",
+        f"--snapshot={snapshot}",
+        *DUMP_ARGUMENTS,
+        *_format_arguments(encoding),
+    )
 
 
 def _format_arguments(encoding: Encoding) -> tuple[str, ...]:

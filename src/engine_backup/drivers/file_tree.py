@@ -25,6 +25,7 @@ from typing import BinaryIO
 from engine_backup.drivers import process
 from engine_backup.drivers.archive_writer import Owner
 from engine_backup.drivers.compression import Sink
+from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.process import Command
 from engine_backup.drivers.tar_walk import TarWalk
 from engine_backup.model.archive import EntryType, FileEntry, ReadLimits
@@ -157,20 +158,24 @@ class _Search:
 
 
 def save(
-    root: Path, names: Sequence[bytes], open_sink: Callable[[], AbstractContextManager[Sink]]
+    root: Path,
+    names: Sequence[bytes],
+    open_sink: Callable[[], AbstractContextManager[Sink]],
+    interruption: Interruption | None = None,
 ) -> SaveReport:
     """Write a GNU tar of `names` under `root`, with these names, and return how it went.
 
     `open_sink` is called for each try; when its block fails, it must take back what was written.
     When files change or vanish meanwhile, all is written again, three times in the end;
     the third result stands, and the report names what moved. Hard links, sparse files,
-    owners and modes are kept. Raises `ProgramError` that names what cannot be read.
+    owners and modes are kept. Raises `ProgramError` that names what cannot be read, and when it is
+    interrupted.
     """
     present = list(names)
     gone: list[str] = []
     for attempt in range(1, ATTEMPTS + 1):
         with suppress(_MovedError), open_sink() as sink:
-            report = _save_once(root, present, sink)
+            report = _save_once(root, present, sink, interruption)
             if (report.changed or report.vanished) and attempt < ATTEMPTS:
                 raise _MovedError
             return replace(report, vanished=(*gone, *report.vanished))
@@ -180,14 +185,17 @@ def save(
     raise RuntimeError("a sink swallowed an exception")
 
 
-def _save_once(root: Path, names: Sequence[bytes], sink: Sink) -> SaveReport:
+def _save_once(
+    root: Path, names: Sequence[bytes], sink: Sink, interruption: Interruption | None
+) -> SaveReport:
     arguments = ("--create", "--format=gnu", "--sparse", f"--directory={root}", *_NAMES_ARE_LITERAL)
     command = Command(TAR, (*arguments, "--files-from=-", "--file=-"))
     size = 0
     with tempfile.TemporaryFile() as listing:
         listing.write(b"".join(name + b"\0" for name in names))
         listing.seek(0)
-        with process.reading(command, stdin=listing, accept=frozenset({0, 1, 2})) as running:
+        accepted = frozenset({0, 1, 2})
+        with process.reading(command, listing, accepted, interruption) as running:
             while chunk := running.stdout.read(CHUNK):
                 sink.write(chunk)
                 size += len(chunk)

@@ -11,8 +11,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import timezone
 from pathlib import Path
 from typing import Any
 
@@ -236,61 +234,14 @@ def _creatable_extensions(connection: Connection) -> frozenset[str]:
     return frozenset(name for (name,) in rows(connection, query))
 
 
-@dataclass(frozen=True)
-class SnapshotFacts:
-    """A moment of a database: exported name, time (UTC, ISO 8601), position in the log, and what it holds."""
-
-    name: str
-    taken_at: str
-    position: str
-    database_size: int
-    server_version: int
-    extensions: tuple[str, ...]
-    granted_roles: tuple[str, ...]
+def extensions(connection: Connection) -> list[str]:
+    """Return the names of the extensions in a database."""
+    return [name for (name,) in rows(connection, "SELECT extname FROM pg_catalog.pg_extension ORDER BY 1")]
 
 
-@contextmanager
-def snapshot(credentials: Credentials) -> Iterator[tuple[Connection, SnapshotFacts]]:
-    """Hold one consistent view of a database while the block lasts, exported for pg_dump.
-
-    The transaction is READ ONLY and REPEATABLE READ and never times out while idle (PostgreSQL
-    manual, 9.28.5). Raises `LoginError`, and `EngineBackupError` when the view was lost before the end.
-    """
-    with closing(connect(credentials)) as connection:
-        with naming(credentials):
-            connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            with connection.cursor() as cursor:
-                cursor.execute("SET idle_in_transaction_session_timeout = 0")
-            facts = _snapshot_facts(connection)
-        yield connection, facts
-        try:
-            value(connection, "SELECT 1")
-        except psycopg2.Error as error:
-            message = f"the snapshot of database '{credentials.database}' was lost while it was being saved"
-            raise EngineBackupError(message, "look into the database server's log") from error
-
-
-def _snapshot_facts(connection: Connection) -> SnapshotFacts:
-    standby = value(connection, "SELECT pg_catalog.pg_is_in_recovery()")
-    position = "pg_last_wal_replay_lsn" if standby else "pg_current_wal_lsn"
-    (name, taken_at, size, place) = rows(
-        connection,
-        "SELECT pg_catalog.pg_export_snapshot(),"
-        " pg_catalog.clock_timestamp(),"
-        " pg_catalog.pg_database_size(pg_catalog.current_database()),"
-        f" pg_catalog.{position}()::text",
-    )[0]
-    return SnapshotFacts(
-        name=name,
-        taken_at=taken_at.astimezone(timezone.utc).isoformat(),
-        position=place,
-        database_size=size,
-        server_version=connection.server_version,
-        extensions=tuple(
-            x for (x,) in rows(connection, "SELECT extname FROM pg_catalog.pg_extension ORDER BY 1")
-        ),
-        granted_roles=tuple(name for (name,) in rows(connection, GRANTED_ROLES)),
-    )
+def granted_roles(connection: Connection) -> list[str]:
+    """Return the roles that something in a database, or the database, is granted to."""
+    return [name for (name,) in rows(connection, GRANTED_ROLES)]
 
 
 # Roles that some privilege in this database, or on it, was given to (PostgreSQL manual, 53.46 pg_shdepend).

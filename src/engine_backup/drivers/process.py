@@ -8,6 +8,7 @@ It is told to end when the thread that started it dies, so a run that is killed 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import shutil
@@ -31,6 +32,8 @@ PATIENCE_SECONDS = 10.0
 ERROR_OUTPUT_LIMIT = 1 << 20
 COPY_BYTES = 1 << 18
 LONGEST_LINE = 1 << 16
+PIPE_BYTES = 1 << 20
+F_SETPIPE_SZ = 1031  # fcntl(2); Python has the name since 3.10
 
 
 @dataclass(frozen=True)
@@ -204,15 +207,20 @@ def _pass_on(running: Running, tell: Callable[[str], None]) -> None:
 
 @contextmanager
 def reading(
-    command: Command, stdin: IO[bytes] | None = None, accept: frozenset[int] = frozenset({0})
+    command: Command,
+    stdin: IO[bytes] | None = None,
+    accept: frozenset[int] = frozenset({0}),
+    interruption: Interruption | None = None,
 ) -> Iterator[Running]:
-    """Start a program and read its `stdout` inside the block.
+    """Start a program and read its `stdout` inside the block; an `interruption` ends it.
 
     After the block its exit status is looked at: `ProgramError` when it is not
     in `accept`. When the block raises or stops reading early, the child is ended.
     `stdin` is a real file that the child reads from where it stands (default: nothing).
     """
-    with _started(command, stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE) as running:
+    source = stdin or subprocess.DEVNULL
+    with _started(command, source, subprocess.PIPE, interruption) as running:
+        _widen(running.stdout)
         yield running
         if running.stdout.read(1):
             running.stop()
@@ -309,6 +317,13 @@ def _start(command: Command, stdin: Any, stdout: Any, errors: IO[bytes] | int) -
         child.wait()
         raise
     return child
+
+
+def _widen(pipe: BinaryIO) -> None:
+    """Let a pipe hold more, so that both ends wait for each other less often."""
+    # The system may allow its users less in all (/proc/sys/fs/pipe-user-pages-soft).
+    with suppress(OSError):
+        fcntl.fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def _finish(running: Running, accept: frozenset[int]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine_backup.model.archive import MemberInfo
-from engine_backup.model.presets import CLASSIC_LEVEL, NO_COMPRESSOR, Packing
+from engine_backup.model.presets import CLASSIC_LEVEL, FILES, NO_COMPRESSOR, ZSTD_LEVEL, Packing
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class ExportForm:
 # pg_restore cannot write that format.
 CLASSIC = ExportForm(
     "classic",
-    files=Packing("xz"),
+    files=FILES,
     files_kept=frozenset({"gzip", "bzip2", "xz"}),
     dumps=Packing("gzip", CLASSIC_LEVEL),
     dumps_kept=frozenset({"gzip", "bzip2", "xz"}),
 )
 NATIVE = ExportForm(
     "native",
-    files=Packing("xz"),
+    files=FILES,
     files_kept=frozenset({"xz"}),
-    dumps=Packing("zstd", 3),
+    dumps=Packing("zstd", ZSTD_LEVEL, workers=1),
     dumps_kept=frozenset({"zstd"}),
 )
 

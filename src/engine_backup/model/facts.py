@@ -130,7 +130,7 @@ class TargetFacts:
 
 @dataclass(frozen=True)
 class BackupFacts:
-    """Everything that was looked at before a backup is planned."""
+    """Everything that was looked at before a backup is planned; `cores` that this program may use."""
 
     host: HostFacts
     target: TargetFacts
@@ -138,6 +138,7 @@ class BackupFacts:
     single_files: tuple[FileFacts, ...]
     warnings: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    cores: int = 1
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,8 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            GENERAL, metavar="PATH", repeatable=True, modes=(BACKUP, RESTORE)),
     Option("--hook-timeout", "hook_timeout", "how long the scripts of a stage, and each program, among the"
            " hooks may take (default: 3600)", GENERAL, metavar="SECONDS", read=read_seconds),
+    Option("--jobs", "jobs", "how many databases, files among them, are saved at the same time (default: by"
+           " processors); 1: one after the other", GENERAL, metavar="N", read=read_jobs, modes=(BACKUP,)),
     Option("--archive-compressor", "archive_compressor", f"compress the whole archive: {TAR_COMPRESSORS}"
            " (default: None)", PACKING, metavar="C", read=read_tar_compressor, modes=(BACKUP,)),
     Option("--files-compressor", "files_compressor", f"compress the files: {TAR_COMPRESSORS}"

@@ -20,10 +20,15 @@ COMPRESSOR_WORDS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Packing:
-    """A compressor ("" for none) and its level (None: that compressor's usual one)."""
+    """A compressor ("" for none), its level (None: that compressor's usual one), and its threads.
+
+    `workers` 0: it works in the thread that feeds it. More pays only for slow levels of zstd: at low ones
+    pg_dump is what is waited for.
+    """
 
     compressor: str
     level: int | None = None
+    workers: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,18 @@ class Preset:
 # Level 1 of pg_dump's own gzip: a fifth of the time of its default, 8 % larger.
 CLASSIC_LEVEL = 1
 
-DEFAULT = Preset("default", Packing(NO_COMPRESSOR), Packing("xz"), Encoding(CUSTOM, Packing("zstd", 3)))
+# Of an engine's dumps zstd's level 2 makes 1 % more than its 3, in two thirds of the time.
+ZSTD_LEVEL = 2
+# Of trees like an engine's xz's level 2 makes 5 % more than its usual 6, three times as fast, and takes 17
+# instead of 94 MB of memory.
+XZ_FILES_LEVEL = 2
+FILES = Packing("xz", XZ_FILES_LEVEL)
+
+DEFAULT = Preset("default", Packing(NO_COMPRESSOR), FILES, Encoding(CUSTOM, Packing("zstd", ZSTD_LEVEL)))
 CLASSIC = Preset(
     "classic",
     Packing(NO_COMPRESSOR),
-    Packing("xz"),
+    FILES,
     Encoding(CUSTOM, Packing(NO_COMPRESSOR), CLASSIC_LEVEL),
 )
 FAST_BACKUP = Preset(

@@ -48,7 +48,8 @@ class DumpWish:
 class BackupRequest:
     """`--mode=backup`. `preset` is None when none was named: the plan chooses by risk.
 
-    `file_named`: the person named the file; else hooks may name another.
+    `file_named`: the person named the file; else hooks may name another. `jobs`: how many members are made
+    at the same time; None is decided by the processors.
     """
 
     surroundings: Surroundings
@@ -60,6 +61,7 @@ class BackupRequest:
     include_paths: tuple[str, ...] = ()
     no_overwrite: bool = False
     file_named: bool = True
+    jobs: int | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ A step is data: what to do, and in `str()` the line that `--dry-run` prints.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Union
 
 from engine_backup.model.archive import FileEntry
 from engine_backup.model.components import AfterLoad, Component
@@ -58,11 +59,12 @@ class SaveFiles:
 
 @dataclass(frozen=True)
 class DumpDatabase:
-    """Dump one PostgreSQL database from its snapshot."""
+    """Dump one PostgreSQL database, of `size` bytes on its server, from its snapshot."""
 
     component: Component
     credentials: Credentials
     encoding: Encoding
+    size: int = 0
 
     def __str__(self) -> str:
         how = f"{self.encoding.dump_format}, {packing_text(self.encoding.packing)}"
@@ -77,6 +79,27 @@ class CopySqlite:
 
     def __str__(self) -> str:
         return f"copy the {self.component.label} database {self.component.path}"
+
+
+Part = Union[SaveFiles, DumpDatabase, CopySqlite]
+
+
+@dataclass(frozen=True)
+class SaveMembers:
+    """Make members, begun in this order, `at_once` of them at the same time; the first that fails ends all.
+
+    The first streams into its place in the archive. So do the others when they come one after the other;
+    else they wait beside the archive until the first is whole.
+    """
+
+    parts: tuple[Part, ...]
+    at_once: int = 1
+
+    def __str__(self) -> str:
+        if len(self.parts) == 1:
+            return str(self.parts[0])
+        lines = "".join(f"\n     {part}" for part in self.parts)
+        return f"save {len(self.parts)} components, {self.at_once} at a time:{lines}"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ scope is a problem; an engine that is not set up gives files only, with a warnin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -24,14 +24,18 @@ from engine_backup.model.steps import (
     CopySqlite,
     Describe,
     DumpDatabase,
+    Part,
     Plan,
     Publish,
     RunHooks,
     SaveFiles,
+    SaveMembers,
     TakeSnapshots,
 )
 
 NO_HOOKS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+# A dump waits for its server now and then; each is a session on a server that others use too.
+LEAST_AT_ONCE, MOST_AT_ONCE = 2, 8
 UNKNOWN_VERSION = Problem(
     "the installed product version is unknown", "name it with --product-version=X.Y.Z, e.g. 4.5.7"
 )
@@ -50,12 +54,15 @@ def plan_backup(
     chosen = {component.name for component in saved}
     extra_paths = (*request.include_paths, *hook_paths)
     databases = tuple(d for d in facts.databases if d.component.name in chosen)
+    files: tuple[Part, ...] = (
+        *_file_steps(saved, request, preset, extra_paths),
+        *(CopySqlite(f.component) for f in facts.single_files if f.component.name in chosen),
+    )
+    parts = _in_order([_dump_step(d, request, preset) for d in _by_size(databases)], files)
     steps = (
         AnnounceStart(saved),
         TakeSnapshots(tuple((d.component, d.credentials) for d in databases if d.credentials)),
-        *_file_steps(saved, request, preset, extra_paths),
-        *(_dump_step(d, request, preset) for d in databases),
-        *(CopySqlite(f.component) for f in facts.single_files if f.component.name in chosen),
+        *((SaveMembers(parts, _at_once(parts, request, facts)),) if parts else ()),
         *((RunHooks(stage, hooks[stage]),) if hooks.get(stage) else ()),
         Describe(),
         Publish(str(request.file), facts.target.exists),
@@ -89,6 +96,29 @@ def is_hosted_engine(facts: BackupFacts) -> bool:
     return facts.host.hosted_engine or any(database.hosted_engine for database in facts.databases)
 
 
+def _by_size(databases: tuple[DatabaseFacts, ...]) -> list[DatabaseFacts]:
+    return sorted(databases, key=lambda database: database.size, reverse=True)
+
+
+def _in_order(dumps: Sequence[Part], files: Sequence[Part]) -> tuple[Part, ...]:
+    """Begin with the largest database, which takes longest.
+
+    Files come next, for no snapshot holds them: they should be those of the databases' moment.
+    """
+    return (*dumps[:1], *files, *dumps[1:])
+
+
+def _at_once(parts: tuple[Part, ...], request: BackupRequest, facts: BackupFacts) -> int:
+    """Return how many members are made at the same time.
+
+    In an archive that is packed as a whole a member has its place only when its size is known: one waits
+    for that at a time, so that they take little room.
+    """
+    if archive_packing(request, facts).compressor:
+        return 1
+    return max(1, min(len(parts), request.jobs or max(LEAST_AT_ONCE, min(MOST_AT_ONCE, facts.cores))))
+
+
 def _file_steps(
     saved: tuple[Component, ...], request: BackupRequest, preset: Preset, extra_paths: tuple[str, ...]
 ) -> tuple[SaveFiles, ...]:
@@ -101,7 +131,8 @@ def _file_steps(
 def _dump_step(facts: DatabaseFacts, request: BackupRequest, preset: Preset) -> DumpDatabase:
     if facts.credentials is None:
         raise ValueError(f"{facts.component.name} is planned without credentials")
-    return DumpDatabase(facts.component, facts.credentials, _encoding(facts.component, request, preset))
+    packed = _encoding(facts.component, request, preset)
+    return DumpDatabase(facts.component, facts.credentials, packed, facts.size)
 
 
 def encoding_of(component: Component, request: BackupRequest, facts: BackupFacts) -> Encoding:
@@ -147,7 +178,9 @@ def _warnings(request: BackupRequest, facts: BackupFacts, saved: tuple[Component
 
 def has_plain_dump(plan: Plan) -> bool:
     """Whether a database is dumped as plain text, which carries no permissions."""
-    return any(isinstance(s, DumpDatabase) and s.encoding.dump_format == PLAIN for s in plan.steps)
+    saving = [step for step in plan.steps if isinstance(step, SaveMembers)]
+    dumps = [part for step in saving for part in step.parts if isinstance(part, DumpDatabase)]
+    return any(dump.encoding.dump_format == PLAIN for dump in dumps)
 
 
 def _problems(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -10,12 +11,10 @@ from typing import Any
 
 from engine_backup.drivers import postgres_programs
 from engine_backup.drivers.archive_writer import ArchiveWriter
-from engine_backup.drivers.postgres import SnapshotFacts
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import Component
 from engine_backup.model.errors import EngineBackupError, ExitStatus
 from engine_backup.model.facts import BackupFacts
-from engine_backup.model.inventory import Inventory
 from engine_backup.model.modes import BACKUP
 from engine_backup.model.requests import BackupRequest
 from engine_backup.model.steps import Plan
@@ -26,6 +25,7 @@ from engine_backup.run.hook_stages import Hooks, hooks_of
 from engine_backup.run.output_file import OutputFile, output_file
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.showing_plans import begin
+from engine_backup.run.snapshots import Description, Held
 from engine_backup.run.workspace import private_directory
 
 DEFAULT_DIRECTORY = Path("var/lib/ovirt-engine-backup")
@@ -48,9 +48,8 @@ class BackupRun:
     programs: tuple[Programs, ...]
     hooks: Hooks
     hook_members: list[str] = field(default_factory=list)
-    snapshots: dict[str, SnapshotFacts] = field(default_factory=dict)
-    database_facts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    inventory: Inventory = field(default_factory=Inventory)
+    held: dict[str, Held] = field(default_factory=dict)
+    described: dict[str, Future[Description]] = field(default_factory=dict)
     file_facts: dict[str, Any] = field(default_factory=backup_summary.describe_none)
     saved: list[Component] = field(default_factory=list)
     member_facts: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -113,7 +112,11 @@ def _execute(request: BackupRequest, facts: BackupFacts, plan: Plan, hooks: Hook
         workspace = stack.enter_context(private_directory(request.surroundings.tmpdir))
         output = stack.enter_context(output_file(request.file))
         started = datetime.now(timezone.utc)
-        packing = archive_packing(request, facts)
+        spool = stack.enter_context(private_directory(request.file.parent))
+        writer = ArchiveWriter(
+            output.stream, archive_packing(request, facts).compressor, spool, int(started.timestamp())
+        )
+        stack.callback(writer.drop_spools)
         run = BackupRun(
             request=request,
             facts=facts,
@@ -122,7 +125,7 @@ def _execute(request: BackupRequest, facts: BackupFacts, plan: Plan, hooks: Hook
             events=events,
             workspace=workspace,
             output=output,
-            writer=ArchiveWriter(output.stream, packing.compressor, workspace, int(started.timestamp())),
+            writer=writer,
             started=started,
             stack=stack.enter_context(ExitStack()),
             programs=postgres_programs.installed(request.surroundings.pg_bindir, request.surroundings.root),

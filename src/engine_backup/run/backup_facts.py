@@ -32,6 +32,7 @@ def observe(request: BackupRequest, default_directory: Path) -> BackupFacts:
         target=_target(request.file, default_directory),
         databases=tuple(_database(c, request, configuration, answers, programs) for c in DATABASES),
         single_files=tuple(_single_file(c, root, answers) for c in COMPONENTS if c.kind is Kind.SQLITE),
+        cores=host.cores(),
     )
 
 

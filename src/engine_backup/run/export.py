@@ -15,6 +15,7 @@ from engine_backup.drivers import custom_dump_header, run_log
 from engine_backup.drivers.archive_reader import Archive, open_archive
 from engine_backup.drivers.archive_writer import ArchiveWriter
 from engine_backup.model.archive import INNER_TAR, DumpMember
+from engine_backup.model.components import COMPONENTS
 from engine_backup.model.errors import ExitStatus, Problem, RefusedError
 from engine_backup.model.exporting import EXPORT_FORMS, Conversion, DumpShape, ExportFacts
 from engine_backup.model.presets import CUSTOM, NO_COMPRESSOR
@@ -91,7 +92,7 @@ def _facts(request: ExportRequest, archive: Archive, conversions: tuple[Conversi
         "tool_version": __version__,
         "product_version": archive.version,
         "os_version": archive.os_version,
-        "components": [c.component_name for c in conversions if c.component_name],
+        "components": [c.name for c in COMPONENTS if c.name in {row.component_name for row in conversions}],
         "exported": {
             "at": datetime.now(timezone.utc).isoformat(),
             "on": socket.gethostname(),

@@ -20,8 +20,8 @@ from engine_backup.model.archive import (
 from engine_backup.model.components import BY_NAME
 from engine_backup.model.exporting import Conversion
 from engine_backup.plan import exporting
-from engine_backup.run.backup_steps import pump, workers
 from engine_backup.run.reporting import Reporter
+from engine_backup.run.saving import pump
 
 CHUNK = 1 << 20
 PRIVATE = 0o600
@@ -76,7 +76,7 @@ def _content(
         with run.archive.open_member(conversion.source) as stream:
             size = pump(stream, sink, label, _size(member), run.reporter)
         return _unpacked_size(conversion, run.archive) if conversion.compressor else size
-    with compression.open_writer(sink, packing.compressor, packing.level, workers()) as writer:
+    with compression.open_writer(sink, packing.compressor, packing.level, packing.workers) as writer:
         if conversion.source == exporting.TREE:
             contents = run.archive.file_contents()
             return inner_tar.write((row for row in contents if not exporting.is_by_product(row[0])), writer)

@@ -8,7 +8,8 @@ One JSON object. Readers must ignore fields that they do not know.
 `status`, `status_name`     what this run ends with (docs/exit-codes.md)
 `steps`                     in order: `kind`, `component` (null when it is of none), `text` for people;
                             `first` is true for those after which the rest is looked at again;
-                            the steps `load_dump` go on side by side
+                            the steps `load_dump` go on side by side, and so do `dump_database`,
+                            `save_files` and `copy_sqlite`
 `afterwards`                as `steps`: what follows when all else is complete, and is not undone
 `connections`               databases to be logged in to: `component`, `host`, `port`, `user`, `database`
 `notes`, `warnings`         texts
@@ -34,6 +35,7 @@ from engine_backup.model.steps import (
     Plan,
     RemoveHostedHosts,
     RemoveHostedStorage,
+    SaveMembers,
     TakeSnapshots,
 )
 
@@ -86,9 +88,14 @@ def _problem(problem: Problem) -> dict[str, Any]:
 
 
 def _single(steps: Iterable[object]) -> Iterator[object]:
-    """Loads that go on side by side are steps of their own, one after the other."""
+    """What goes on side by side is shown as steps of their own, one after the other."""
     for step in steps:
-        yield from step.loads if isinstance(step, LoadDumps) else (step,)
+        if isinstance(step, LoadDumps):
+            yield from step.loads
+        elif isinstance(step, SaveMembers):
+            yield from step.parts
+        else:
+            yield step
 
 
 def _step(step: object, first: bool) -> dict[str, Any]:
