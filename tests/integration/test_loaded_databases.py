@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from engine_backup.drivers import inventory, row_counts
 from engine_backup.drivers.postgres import session
 from engine_backup.model.checks import Check, Outcome
+from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.facts import Credentials
 from tests.support import loaded
 from tests.support.sample_machines import SampleMachine, SampleTemplate
@@ -183,3 +185,105 @@ def test_nothing_else_turns_red_with_a_fault_that_changes_no_number(broken):
     assert set(broken.red(f"UPDATE permissions SET object_id = '{NOWHERE}' WHERE object_type_id = 2")) == {
         "references"
     }
+
+
+LYING = """
+    CREATE FUNCTION lie(name text) RETURNS text IMMUTABLE LANGUAGE plpgsql
+        AS 'BEGIN RETURN pg_catalog.clock_timestamp()::text; END';
+    ALTER FUNCTION lie(text) OWNER TO engine;
+    CREATE INDEX lying ON users (lie(name))
+"""
+FORGETFUL = """
+    CREATE FUNCTION look_up(id uuid) RETURNS text IMMUTABLE LANGUAGE plpgsql
+        AS 'BEGIN RETURN (SELECT r.name FROM roles r WHERE r.id = look_up.id); END';
+    ALTER FUNCTION look_up(uuid) OWNER TO engine;
+    CREATE INDEX forgetful ON permissions (look_up(role_id))
+"""
+
+
+def test_an_index_on_a_function_that_lies_is_found(broken):
+    check = broken.red(LYING, object_counts={})["indexes"]
+    assert check.outcome is Outcome.FAIL
+    assert any("index public.lying of public.users: heap tuple" in line for line in check.findings)
+
+
+def test_an_index_that_cannot_be_read_is_not_proven(broken):
+    check = broken.red(FORGETFUL, object_counts={})["indexes"]
+    assert check.outcome is Outcome.COULD_NOT_RUN
+    (finding,) = check.findings
+    assert finding.startswith("index public.forgetful of public.permissions could not be looked at: ")
+
+
+def test_an_index_that_is_not_complete_is_found(broken):
+    check = broken.red(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_audit_log_vm_name'::regclass"
+    )["indexes"]
+    assert "index public.idx_audit_log_vm_name of public.audit_log is not complete" in check.findings
+
+
+GREEDY = """
+    CREATE FUNCTION public.greedy(name text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS '
+        BEGIN
+            BEGIN SET SESSION AUTHORIZATION postgres; EXCEPTION WHEN OTHERS THEN NULL; END;
+            BEGIN RESET ROLE; EXCEPTION WHEN OTHERS THEN NULL; END;
+            BEGIN ALTER ROLE engine SUPERUSER; EXCEPTION WHEN OTHERS THEN NULL; END;
+            RETURN name;
+        END';
+    ALTER FUNCTION public.greedy(text) OWNER TO engine;
+    CREATE INDEX greedy ON public.users (public.greedy(name));
+    ALTER TABLE public.users ADD CONSTRAINT greedy CHECK (public.greedy(name) IS NOT NULL) NOT VALID
+"""
+
+
+def test_strangers_code_does_not_run_as_the_superuser(broken, machine):
+    assert not broken.red(GREEDY, object_counts={})
+    with closing(machine.server.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT rolname FROM pg_roles WHERE rolsuper")
+        assert cursor.fetchall() == [(machine.server.superuser,)]
+
+
+def test_names_mean_what_postgresql_means_by_them(broken):
+    """Everything is equal to everything, where the database's own settings count."""
+    statements = f"""
+        CREATE SCHEMA evil AUTHORIZATION engine;
+        CREATE FUNCTION evil.yes(uuid, uuid) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+        CREATE OPERATOR evil.= (FUNCTION = evil.yes, LEFTARG = uuid, RIGHTARG = uuid);
+        ALTER FUNCTION evil.yes(uuid, uuid) OWNER TO engine;
+        ALTER DATABASE copy_of_engine SET search_path = evil, pg_catalog;
+        ALTER ROLE engine IN DATABASE copy_of_engine SET search_path = evil, pg_catalog;
+        DELETE FROM vm_dynamic WHERE vm_guid = {VM_3}
+    """
+    assert "references" in broken.red(statements)
+
+
+def test_policies_on_rows_hide_nothing(broken):
+    statements = """
+        CREATE POLICY few ON permissions USING (false);
+        ALTER TABLE permissions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY
+    """
+    with pytest.raises(EngineBackupError, match="row-level security"):
+        broken.red(statements)
+
+
+def test_rows_that_were_left_out_on_purpose_are_not_missed(broken):
+    left_out = broken.checks("TRUNCATE audit_log", excluded_table_data=["public.audit_log"])["row counts"]
+    assert left_out.outcome is Outcome.PASS
+    assert "rows of 1 tables were left out on purpose" in left_out.detail
+
+
+@pytest.mark.parametrize(("locked", "outcome"), [("false", Outcome.PASS), ("true", Outcome.FAIL)])
+def test_the_change_log_of_keycloak_must_not_be_locked(broken, locked, outcome):
+    lock = f"""
+        CREATE TABLE databasechangeloglock (id integer PRIMARY KEY, locked boolean NOT NULL);
+        ALTER TABLE databasechangeloglock OWNER TO ovirt_engine_keycloak;
+        INSERT INTO databasechangeloglock VALUES (1, {locked})
+    """
+    assert broken.checks(lock, "keycloak", object_counts={})["change log"].outcome is outcome
+
+
+def test_many_findings_are_cut(broken):
+    red = broken.red(
+        "ALTER TABLE vm_dynamic DISABLE TRIGGER ALL; DELETE FROM vm_dynamic; TRUNCATE vm_statistics"
+    )
+    assert len(red["references"].findings) <= 21
+    assert any(line.startswith("and ") for line in red["references"].findings)
