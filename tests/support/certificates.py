@@ -8,9 +8,10 @@ from functools import cached_property
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -133,3 +134,11 @@ def _with_number(values: bytes, old: int, new: int) -> bytes:
         length = len(content).to_bytes(4, "big")
         changed += bytes([tag, 0x84]) + length + content
     return changed
+
+
+def endless_store(password: bytes) -> bytes:
+    """Return a key store with a key of 40,000 bits, whose numbers are no primes."""
+    p, q = (1 << 20_000) + 1, (1 << 20_000) + 3
+    numbers = rsa.RSAPrivateNumbers(p, q, 3, 3, 3, 1, rsa.RSAPublicNumbers(65537, p * q))
+    key = numbers.private_key(unsafe_skip_rsa_key_validation=True)
+    return pkcs12.serialize_key_and_certificates(b"1", key, None, None, BestAvailableEncryption(password))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 
-from tests.support.certificates import Authority, Identity, pkcs12_store
+from tests.support.certificates import Authority, Identity, endless_store, pkcs12_store
 from tests.support.rebuilt_archives import Parts, taken_apart
 
 NAME = "4.5.7-default"
@@ -165,6 +165,21 @@ FAULTS: dict[str, tuple[Change, str, str]] = {
         put({**renewed(), f"{PKI}keys/engine.p12": pkcs12_store(OTHER, b"mypass", claimed_rounds=2**31 - 1)}),
         "files key stores",
         "/etc/pki/ovirt-engine/keys/engine.p12: it asks for 2147483647 rounds of key derivation",
+    ),
+    "a store with an endless key": (
+        put({**renewed(), f"{PKI}keys/engine.p12": endless_store(b"mypass")}),
+        "files key stores",
+        "/etc/pki/ovirt-engine/keys/engine.p12: its key has more than 5120 bytes",
+    ),
+    "an endless key": (
+        put({f"{PKI}keys/apache.key.nopass": BROKEN_KEY.replace(b"AAAA", b"A" * 9000)}),
+        "files keys",
+        "apache.key.nopass: its key has more than 5120 bytes",
+    ),
+    "no settings of the dashboards": (
+        put({"etc/grafana/grafana.ini": None}),
+        "grafana integrity",
+        "/etc/grafana/grafana.ini is missing",
     ),
     "no trust store": (put({f"{PKI}.truststore": None}), "files key stores", ".truststore is missing"),
     "a damaged trust store": (

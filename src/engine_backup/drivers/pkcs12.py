@@ -45,6 +45,11 @@ MOST_ROUNDS = 10_000_000
 # What OpenSSL makes by default. More would protect nothing: who reads the file reads its password beside it.
 ROUNDS = 2048
 
+# RSA of 8192 bits. To check that its numbers are primes takes 9 s, and of larger ones hours.
+LARGEST_KEY = 5 << 10
+
+TOO_LARGE_KEY = f"its key has more than {LARGEST_KEY} bytes, which no key of an engine has"
+NO_KEY = "it holds no key"
 TOO_LARGE = f"it has more than {SIZE_LIMIT} bytes, which no key with its certificates has"
 NO_PKCS12 = "it is no PKCS#12 file"
 NOT_OPENED = "it has another password than the one in 10-setup-pki.conf, or is damaged"
@@ -139,6 +144,10 @@ def opened(content: bytes, password: Secret, root: Path) -> PKCS12KeyAndCertific
         raise NotEncryptedError(f"{NO_PKCS12}: {error}") from error
     if found.rounds > MOST_ROUNDS:
         raise NotEncryptedError(f"it asks for {found.rounds} rounds of key derivation")
+    if found.key_bytes > LARGEST_KEY:
+        raise NotEncryptedError(TOO_LARGE_KEY)
+    if not found.keys:
+        raise NotEncryptedError(NO_KEY)
     return _read(content, password, root)
 
 
@@ -182,7 +191,7 @@ def _read(content: bytes, password: Secret, root: Path) -> PKCS12KeyAndCertifica
             raise
         bundle = opened
     if bundle.key is None:
-        raise NotEncryptedError("it holds no key")
+        raise NotEncryptedError(NO_KEY)
     return bundle
 
 

@@ -40,13 +40,14 @@ class Outline:
     """`old_schemes`: encryption of former times that is used; `keys` that can be counted from outside.
 
     `alias` is the name of the last of these keys, None when it has none. `rounds`: the largest number of
-    iterations that a reader has to make.
+    iterations that a reader has to make. `key_bytes`: the size of the largest of these keys, encrypted.
     """
 
     old_schemes: tuple[str, ...]
     keys: int
     alias: str | None
     rounds: int
+    key_bytes: int
 
 
 class _Value(NamedTuple):
@@ -75,7 +76,7 @@ def outline(content: bytes) -> Outline:
             walk.count(more[1:])
     except (IndexError, TypeError) as error:
         raise ValueError("not the structure of PKCS#12") from error
-    return Outline(tuple(sorted(walk.schemes)), walk.keys, walk.alias, walk.rounds)
+    return Outline(tuple(sorted(walk.schemes)), walk.keys, walk.alias, walk.rounds, walk.key_bytes)
 
 
 class _Walk:
@@ -86,6 +87,7 @@ class _Walk:
         self.keys = 0
         self.alias: str | None = None
         self.rounds = 0
+        self.key_bytes = 0
 
     def content_info(self, info: _Value) -> None:
         kind, content = _parts(info.content)
@@ -117,6 +119,7 @@ class _Walk:
         kind, value, *attributes = _parts(bag.content)
         if kind.content in (_KEY_BAG, _SHROUDED_KEY_BAG):
             self.keys += 1
+            self.key_bytes = max(self.key_bytes, len(value.content))
             self.alias = next(map(_friendly_name, attributes), None)
         if kind.content == _SHROUDED_KEY_BAG:
             self.algorithm(_parts(_only(value.content, _SEQUENCE))[0])

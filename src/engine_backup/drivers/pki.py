@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from engine_backup.drivers import certificates, key_stores, trust_stores
+from engine_backup.drivers import certificates, key_stores, pkcs12, trust_stores
 from engine_backup.drivers.restored_files import UnreadableFileError
 from engine_backup.model.pki import (
     APACHE_AUTHORITY,
@@ -51,7 +51,7 @@ OWN_AUTHORITIES = {
 MORE_KEYS = {ENGINE: f"{DIRECTORY}/keys/engine_id_rsa"}
 LONGEST_CHAIN = 8
 # Far more than any engine has; what a stranger adds is not looked at for hours.
-SERVICES = 64
+SERVICES = 32
 
 OTHER_KEY = "it is not the key of {}"
 
@@ -266,6 +266,9 @@ def _key_problem(content: bytes, owner: _Loaded) -> str:
     found = _KEY.search(content)
     if found is None:
         return "no private key in it"
+    # PEM has four letters for three bytes, and its first and last line.
+    if len(found.group()) * 3 // 4 > pkcs12.LARGEST_KEY + 100:
+        return pkcs12.TOO_LARGE_KEY
     try:
         key = _private_key(found.group(), found["kind"])
         fits = owner.first is None or key.public_key() == owner.first.public_key()

@@ -52,6 +52,7 @@ class Component:
     `properties`       pairs: "HOST" of `<conf_prefix>DB_HOST`, and its key in that file
     `reader_conf_prefix` "GRAFANA_" makes `GRAFANA_DB_USER`: a second, read-only
                        log-in to this database
+    `path`             where it is, of those that are one file; `settings_file` is what it is useless without
     `member`           name of the dump in the archive, without `./`
     `successor`        name of the component that took this one's place in later releases
     `written`          False: old archives are restored, new ones are never made
@@ -78,6 +79,7 @@ class Component:
     default_database: str = ""
     default_user: str = ""
     path: str = ""
+    settings_file: str = ""
     written: bool = True
     successor: str = ""
     after_load: AfterLoad = AfterLoad.NOTHING
@@ -243,6 +245,7 @@ GRAFANA = Component(
     enabled_key="OVESETUP_GRAFANA_CORE/enable",
     member="db/grafana.db",
     path="/var/lib/grafana/grafana.db",
+    settings_file="/etc/grafana/grafana.ini",
     packages=("grafana",),
 )
 

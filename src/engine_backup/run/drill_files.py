@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -143,19 +143,25 @@ def _sqlite(component: Component, drilled: Drilled) -> Check:
     """Say whether a SQLite database in its place is sound, and has the configuration that goes with it."""
     if component.name not in drilled.facts.dumps:
         return Check(component.name, INTEGRITY, Outcome.NOT_IN_ARCHIVE)
-    name = component.path.lstrip("/")
-    place = drilled.root / name
-    try:
-        with RestoredFiles(drilled.root).open(os.fsencode(name)) as stream:
-            size = os.fstat(stream.fileno()).st_size
-        sqlite.check(place, component.path)
-        findings = tuple(
-            f"{component.path}: rows of {printable(table)} refer to rows that do not exist"
-            for table in sqlite.broken_references(place)
-        )
-    except UnreadableFileError as error:
-        size, findings = 0, (f"{component.path}: {printable(error.message)}",)
-    except DamagedArchiveError as error:
-        size, findings = 0, (printable(error.message),)
+    findings = [*_unsound(component, drilled), *_without_settings(component, drilled)]
     outcome = Outcome.FAIL if findings else Outcome.PASS
-    return Check(component.name, INTEGRITY, outcome, f"{component.path}, {size} bytes", findings)
+    return Check(component.name, INTEGRITY, outcome, component.path, tuple(findings))
+
+
+def _unsound(component: Component, drilled: Drilled) -> Iterator[str]:
+    name = component.path.lstrip("/")
+    try:
+        RestoredFiles(drilled.root).open(os.fsencode(name)).close()
+        sqlite.check(drilled.root / name, component.path)
+        for table in sqlite.broken_references(drilled.root / name):
+            yield f"{component.path}: rows of {printable(table)} refer to rows that do not exist"
+    except UnreadableFileError as error:
+        yield f"{component.path}: {printable(error.message)}"
+    except DamagedArchiveError as error:
+        yield printable(error.message)
+
+
+def _without_settings(component: Component, drilled: Drilled) -> Iterator[str]:
+    placed = {entry.path for entry in drilled.placed}
+    if drilled.facts.has_files and component.settings_file.lstrip("/").encode() not in placed:
+        yield f"{component.settings_file} is missing, which {component.path} is of no use without"
