@@ -312,3 +312,30 @@ def test_an_ordinary_user_drills_without_a_log_of_the_system(sample_site: DrillS
     assert "the owner of" in result.stderr
     assert (own / "engine.backup.drill.json").exists()
     sample_site.assert_nothing_left()
+
+
+# What others show of it
+
+
+def test_inspect_and_list_show_the_last_drill_of_this_very_archive(
+    sample_site: DrillSite, original: Original
+):
+    def shown() -> tuple[object, object]:
+        inspection = json.loads(
+            sample_site.command("inspect", "--json", str(sample_site.archive)).check().stdout
+        )
+        listed = json.loads(sample_site.command("list", "--json", str(sample_site.directory)).check().stdout)
+        return inspection["drill"], listed["archives"][0]["drill"]
+
+    assert shown() == (None, None)
+    _, document = sample_site.document()
+    proof = {"at": document["started_at"], "passed": True}
+    assert shown() == (proof, proof)
+    words = (str(sample_site.archive), f"proven on {proof['at'][:10]}", f"proven {proof['at'][:10]}")
+    assert words[1] in sample_site.command("inspect", words[0]).stdout
+    assert words[2] in sample_site.command("list", words[0]).stdout
+    assert "other files" not in sample_site.command("list", str(sample_site.directory)).stdout.replace(
+        "log", ""
+    )
+    shutil.copy2(golden.archive("4.5.7-default"), sample_site.archive)
+    assert shown() == (None, None)

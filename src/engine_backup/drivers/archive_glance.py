@@ -14,18 +14,30 @@ from typing import BinaryIO, cast
 from engine_backup.drivers import compression
 from engine_backup.drivers.archive_reader import open_file
 from engine_backup.drivers.tar_walk import TarWalk
-from engine_backup.model.archive import MANIFEST_MEMBER, OWN_MEMBERS, VERSION_MEMBER, MemberInfo, ReadLimits
+from engine_backup.model.archive import (
+    HASH_FILES,
+    MANIFEST_MEMBER,
+    OWN_MEMBERS,
+    VERSION_MEMBER,
+    MemberInfo,
+    ReadLimits,
+)
 from engine_backup.model.errors import EngineBackupError, UnreadableArchiveError
 
 UNPACKED_AT_MOST = 64 << 20
-_READ: Mapping[str, int] = {VERSION_MEMBER: 1 << 12, MANIFEST_MEMBER: 16 << 20}
+_READ: Mapping[str, int] = {
+    VERSION_MEMBER: 1 << 12,
+    MANIFEST_MEMBER: 16 << 20,
+    **{name: 16 << 20 for name, _ in HASH_FILES},
+}
 
 
 @dataclass
 class Glance:
     """What was seen of an archive before it ended, or before `error`, or before enough was unpacked.
 
-    `contents` are those of `version` and `manifest.json`, where they were met. `whole`: the end was seen.
+    `contents` are those of `version`, `manifest.json` and the list of hashes, where they were met.
+    `whole`: the end was seen.
     """
 
     size: int

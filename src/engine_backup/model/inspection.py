@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from engine_backup.model.components import Component
+from engine_backup.model.drill import Proof
 from engine_backup.model.inventory import Inventory
 from engine_backup.model.preflight import CertificateFact
 
@@ -139,7 +140,8 @@ class RecordedArchive:
 
 @dataclass(frozen=True)
 class Inspection:
-    """All that `inspect` tells. `compressor` is that of the whole file, `hash_kind` "sha256", "md5" or "".
+    """All that `inspect` tells. `drill` is how its last drill went. `compressor` is that of the whole
+    file, `hash_kind` "sha256", "md5" or "".
 
     `converted`: an export has made it of another archive.
     """
@@ -160,6 +162,7 @@ class Inspection:
     configuration: InspectedConfiguration | None
     inventory: Inventory | None = None
     converted: bool = False
+    drill: Proof | None = None
     needs: tuple[Need, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -176,7 +179,9 @@ class ArchiveState(Enum):
 
 @dataclass(frozen=True)
 class ListedArchive:
-    """One line of `list`. `made_at` is UTC in ISO 8601; `reason` says why the state is not `READABLE`."""
+    """One line of `list`. `made_at` is UTC in ISO 8601; `reason` says why the state is not `READABLE`,
+    `drill` how its last drill went.
+    """
 
     path: str
     state: ArchiveState
@@ -187,3 +192,4 @@ class ListedArchive:
     generation: str | None = None
     components: tuple[str, ...] | None = None
     fqdn: str | None = None
+    drill: Proof | None = None

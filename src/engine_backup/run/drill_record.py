@@ -15,19 +15,23 @@ from engine_backup.model.requests import DrillRequest
 from engine_backup.run import drill_document
 from engine_backup.run.reporting import Reporter
 
+LONGEST_LIST = 16 << 20
 HISTORY = Path("var/lib/ovirt-engine-backup/drills.jsonl")
 
 
 def identity(archive: Archive) -> ArchiveIdentity | None:
     """Return what tells an archive from all others; None when it lists no hashes."""
     name = next((name for name, _ in HASH_FILES if name in archive.members), None)
-    if name is None:
-        return None
     try:
-        content = archive.read_small(name)
+        content = archive.read_small(name, LONGEST_LIST) if name else None
     except EngineBackupError:
         return None
-    return ArchiveIdentity(archive.path.stat().st_size, hashlib.sha256(content).hexdigest())
+    return identity_of(archive.path.stat().st_size, content)
+
+
+def identity_of(size: int, hashes: bytes | None) -> ArchiveIdentity | None:
+    """Return the same, given the archive's size and the content of its list of hashes."""
+    return None if hashes is None else ArchiveIdentity(size, hashlib.sha256(hashes).hexdigest())
 
 
 def write(result: DrillResult, request: DrillRequest, reporter: Reporter) -> None:

@@ -15,6 +15,7 @@ from engine_backup.drivers import (
     config_files,
     configuration_summary,
     disk_space,
+    drill_records,
     host,
     manifest_reading,
     otopi_answers,
@@ -43,7 +44,7 @@ from engine_backup.model.presets import CUSTOM
 from engine_backup.model.printable import printable
 from engine_backup.model.requests import InspectRequest
 from engine_backup.plan import restore_needs, space
-from engine_backup.run import inspection_document, inspection_sheet
+from engine_backup.run import drill_record, inspection_document, inspection_sheet
 from engine_backup.run.archive_heads import made_at, raw_custom_size
 from engine_backup.run.reading import is_wanted
 from engine_backup.run.reporting import Console
@@ -106,6 +107,7 @@ class _Inspecting:
             configuration=recorded.configuration or self._configuration_summary(),
             inventory=recorded.inventory,
             converted=recorded.converted,
+            drill=drill_records.read(archive.path, drill_record.identity(archive)),
         )
         needs = restore_needs.restore_needs(
             found, self._machine(found), self._database_needs(found), archive.unpacked_size

@@ -31,6 +31,7 @@ def document(found: Inspection) -> dict[str, Any]:
         "made_at": found.made_at,
         "fqdn": found.fqdn,
         "hosted_engine": found.hosted_engine,
+        "drill": None if found.drill is None else asdict(found.drill),
         "hash_kind": found.hash_kind,
         "hashes_checked": False,
         "components": [_component(row) for row in found.components],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from engine_backup.model.drill import Proof
 from engine_backup.model.inspection import (
     IN_DUMP,
     InspectedComponent,
@@ -55,6 +56,15 @@ def _archive(found: Inspection) -> Iterable[tuple[CellOrText, ...]]:
     yield "made at", _or_unknown(found.made_at)
     yield "engine", _or_unknown(found.fqdn)
     yield "hosted engine", _HOSTED[found.hosted_engine]
+    yield "drill", _drill(found.drill)
+
+
+def _drill(proof: Proof | None) -> CellOrText:
+    if proof is None:
+        return Cell("none is recorded", Style.FAINT)
+    if proof.passed:
+        return Cell(f"proven on {proof.at[:10]}", Style.GOOD)
+    return Cell(f"drill failed on {proof.at[:10]}", Style.BAD)
 
 
 _HOSTED: dict[bool | None, CellOrText] = {True: "yes", False: "no", None: UNKNOWN}

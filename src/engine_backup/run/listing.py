@@ -7,11 +7,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine_backup.drivers import archive_texts, manifest_reading
+from engine_backup.drivers import archive_texts, drill_records, manifest_reading
 from engine_backup.drivers.archive_dumps import OLD_SUFFIX
 from engine_backup.drivers.archive_glance import Glance, glance
-from engine_backup.model.archive import FILES_MEMBER, MANIFEST_MEMBER, VERSION_MEMBER, generation_of
+from engine_backup.model.archive import (
+    FILES_MEMBER,
+    HASH_FILES,
+    MANIFEST_MEMBER,
+    VERSION_MEMBER,
+    generation_of,
+)
 from engine_backup.model.components import COMPONENTS, Component, Kind
+from engine_backup.model.drill import Proof
 from engine_backup.model.errors import (
     DamagedArchiveError,
     EngineBackupError,
@@ -25,13 +32,14 @@ from engine_backup.model.requests import ListRequest
 from engine_backup.model.sheet import Cell, CellOrText, Section, Sheet, Style
 from engine_backup.plan.restore_needs import size_text
 from engine_backup.run.archive_heads import made_at
+from engine_backup.run.drill_record import identity_of
 from engine_backup.run.inspection_document import render
 from engine_backup.run.reporting import Console
 
 FORMAT = "engine-backup list"
 FORMAT_VERSION = 1
 PARTLY = "compressed as a whole, and not unpacked to its end: engine-backup inspect tells the rest"
-HEAD = ("made at", "version", "kind", "size", "components", "file", "")
+HEAD = ("made at", "version", "kind", "size", "components", "drill", "file", "")
 
 _STATES: Mapping[type[EngineBackupError], ArchiveState] = {
     DamagedArchiveError: ArchiveState.DAMAGED,
@@ -79,12 +87,17 @@ def _fail(looked: Sequence[_Looked]) -> None:
 
 def _below(directory: Path) -> Iterator[_Looked]:
     try:
-        places = sorted(place for place in directory.iterdir() if place.is_file())
+        places = sorted(place for place in directory.iterdir() if place.is_file() and not _is_record(place))
     except OSError as error:
         message = f"cannot read {directory}: {error.strerror}"
         yield _failed(directory, UnreadableArchiveError(message, "look at its rights"), named=True)
         return
     yield from (_look(place) for place in places)
+
+
+def _is_record(place: Path) -> bool:
+    name = place.name[: -len(drill_records.SUFFIX)]
+    return place.name.endswith(drill_records.SUFFIX) and place.with_name(name or ".").is_file()
 
 
 def _look(path: Path, named: bool = False) -> _Looked:
@@ -133,7 +146,13 @@ def _listed(path: Path, found: Glance, recorded: RecordedArchive) -> ListedArchi
         generation=generation_of(found.members).value if found.whole else None,
         components=tuple(c.name for c in COMPONENTS if _has(c, found)),
         fqdn=recorded.fqdn,
+        drill=_drill(path, found),
     )
+
+
+def _drill(path: Path, found: Glance) -> Proof | None:
+    hashes = next((found.contents[name] for name, _ in HASH_FILES if name in found.contents), None)
+    return drill_records.read(path, identity_of(found.size, hashes))
 
 
 def _has(component: Component, found: Glance) -> bool:
@@ -168,6 +187,10 @@ _STYLES = {
 }
 
 
+_SHORT = {True: "proven ", False: "failed "}
+_PROVEN = {True: Style.GOOD, False: Style.BAD}
+
+
 def _row(row: ListedArchive) -> tuple[CellOrText, ...]:
     state = "" if row.state is ArchiveState.READABLE else f"{row.state.value}: {row.reason}"
     return (
@@ -176,6 +199,9 @@ def _row(row: ListedArchive) -> tuple[CellOrText, ...]:
         row.generation or "-",
         Cell("-" if row.size is None else size_text(row.size), right=True),
         ",".join(row.components or ()) or "-",
+        "-"
+        if row.drill is None
+        else Cell(_SHORT[row.drill.passed] + row.drill.at[:10], _PROVEN[row.drill.passed]),
         row.path,
         Cell(state, _STYLES[row.state]),
     )
