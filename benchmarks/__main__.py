@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 import tempfile
@@ -47,6 +48,7 @@ def _options() -> argparse.ArgumentParser:
     add("--restore-options", default="", help="more options for our restores")
     add("--directory", type=Path, default=DIRECTORY, help=f"where everything happens (default: {DIRECTORY})")
     add("--results", type=Path, help="where to write JSON and plot (default: results.json in the directory)")
+    add("--against", type=Path, help="results of another scale: compare our time for each GB with theirs")
     return parser
 
 
@@ -59,6 +61,9 @@ def _run(options: argparse.Namespace) -> int:
         for job, contenders in taken.items()
     }
     verdicts = bars.judge(medians)
+    if options.against:
+        gigabytes = sum(facts["engine"]["bytes"].values()) / bars.GIGABYTE
+        verdicts += bars.growth(medians, gigabytes, json.loads(options.against.read_text()))
     print("\n".join(["", *report.lines(medians, verdicts)]))
     results = options.results or directory / "results.json"
     report.write(results, facts, taken, verdicts)
@@ -84,7 +89,7 @@ def _measure(
     with tempfile.TemporaryDirectory(dir=directory, prefix="run-") as name:
         private = Path(name)
         private.chmod(0o755)
-        with running_engine(directory, private, size, options.scale <= LARGEST_KEPT) as engine:
+        with running_engine(directory, private, size, _is_kept(options)) as engine:
             facts = {
                 "machine": machine.describe(directory, engine.server.programs),
                 "engine": {"size": asdict(size), "bytes": bytes_on_disk(engine)},
@@ -95,6 +100,11 @@ def _measure(
             )
             ground = Ground(private, engine, engine.server, engine.sample.root)
             return facts, jobs.do(wanted, ground, _choices(options))
+
+
+def _is_kept(options: argparse.Namespace) -> bool:
+    """Say whether an engine is worth its room on the disk until the next run: one of the usual sizes is."""
+    return not options.vms and not options.days and options.scale <= LARGEST_KEPT
 
 
 def _choices(options: argparse.Namespace) -> jobs.Choices:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.meter import Measurement
 
-MEGABYTE = 1_000_000
+MEGABYTE, GIGABYTE = 1_000_000, 1_000_000_000
+OURS = "ours"
+GROWING = ("backup", "restore")
 Medians = Mapping[str, Mapping[str, Measurement]]
 """Medians by job, then by contender."""
 
@@ -63,6 +67,19 @@ BARS = (
 def judge(found: Medians) -> list[Verdict]:
     """Return the verdict for each bar."""
     return [Verdict(bar, _measured(bar, found)) for bar in BARS]
+
+
+def growth(found: Medians, gigabytes: float, earlier: Mapping[str, Any]) -> list[Verdict]:
+    """Return how our time for each gigabyte has grown since `earlier` results of another scale."""
+    before = sum(earlier["engine"]["bytes"].values()) / GIGABYTE
+    verdicts = []
+    for job in GROWING:
+        rows = earlier["jobs"].get(job, {}).get(OURS)
+        if rows and OURS in found.get(job, {}):
+            seconds = statistics.median(row["wall"] for row in rows)
+            bar = Bar(f"{job}: wall per GB / {before:.1f} GB", 1.1, lambda _: 0.0)
+            verdicts.append(Verdict(bar, found[job][OURS].wall / gigabytes / (seconds / before)))
+    return verdicts
 
 
 def _measured(bar: Bar, found: Medians) -> float | None:

@@ -47,6 +47,7 @@ class Invocation:
 class Measurement:
     """Seconds and bytes. `server_cpu` is what the database server and its sessions computed meanwhile.
 
+    `others` is what the rest of the machine computed meanwhile: the more, the less the times are worth.
     `own_memory` is the peak of the started process alone, `all_memory` the
     peak of it and all its descendants together, shared pages counted once.
     `temporary` is the peak of all temporary files, `size` that of the archive.
@@ -55,6 +56,7 @@ class Measurement:
     wall: float
     cpu: float
     server_cpu: float
+    others: float
     own_memory: int
     all_memory: int
     temporary: int
@@ -76,7 +78,7 @@ class Peaks:
 
 def measure(invocation: Invocation) -> Measurement:
     """Run a program to its end; raises `MeasuredProgramError` with its last words when it fails."""
-    server_before = processes.computed(invocation.server)
+    before, server_before = processes.computed_by_all(), processes.computed(invocation.server)
     with tempfile.TemporaryFile() as output:
         started = time.perf_counter()
         child = subprocess.Popen(  # noqa: S603 - the words are ours
@@ -93,12 +95,15 @@ def measure(invocation: Invocation) -> Measurement:
             output.seek(0)
             words = output.read()[-LAST_WORDS:].decode(errors="replace")
             raise MeasuredProgramError(f"{invocation.words[0]} ended with {child.returncode}:\n{words}")
+    cpu = usage.ru_utime + usage.ru_stime
+    server_cpu = processes.computed(invocation.server) - server_before
     archive = invocation.archive
     found = archive.stat() if archive and archive.exists() else None
     return Measurement(
         wall=wall,
-        cpu=usage.ru_utime + usage.ru_stime,
-        server_cpu=processes.computed(invocation.server) - server_before,
+        cpu=cpu,
+        server_cpu=server_cpu,
+        others=max(0.0, processes.computed_by_all() - before - cpu - server_cpu),
         own_memory=peaks.own_memory,
         all_memory=peaks.all_memory,
         temporary=peaks.temporary(found.st_ino if found else 0),

@@ -37,6 +37,13 @@ def computed(pid: int) -> float:
     return sum(int(number) for number in fields[11:15]) / TICKS
 
 
+def computed_by_all() -> float:
+    """Return the processor seconds that the whole machine has computed since it was started."""
+    fields = [int(number) for number in _text("/proc/stat").partition("\n")[0].split()[1:]]
+    user, nice, system, _idle, _waiting, hard, soft = fields[:7]
+    return (user + nice + system + hard + soft) / TICKS
+
+
 def nameless_files(pid: int) -> dict[int, int]:
     """Return inode and allocated bytes of open regular files without a name, but for standard streams."""
     found = {}

@@ -17,6 +17,7 @@ COLUMNS = (
     "wall s",
     "cpu s",
     "server s",
+    "others s",
     "size MB",
     "own MB",
     "all MB",
@@ -69,6 +70,7 @@ def _row(job: str, name: str, taken: Measurement, stock: Measurement | None) -> 
         f"{taken.wall:.2f}",
         f"{taken.cpu:.2f}",
         f"{taken.server_cpu:.2f}",
+        f"{taken.others:.2f}",
         *(f"{size / MEGABYTE:.1f}" for size in sizes),
         ratio,
     )

@@ -21,7 +21,10 @@ def alternate(
         for name in order:
             measurement = turns[name]()
             taken[name].append(measurement)
-            tell(f"  round {number + 1}: {name}: {measurement.wall:.2f} s")
+            tell(
+                f"  round {number + 1}: {name}: {measurement.wall:.2f} s"
+                f" (others computed {measurement.others / measurement.wall:.1f} s each second)"
+            )
     return taken
 
 

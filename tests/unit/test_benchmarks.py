@@ -17,7 +17,14 @@ from benchmarks.workload import size_of
 
 MEGABYTE = 1_000_000
 TAKEN = Measurement(
-    wall=10, cpu=8, server_cpu=4, own_memory=50 * MEGABYTE, all_memory=80 * MEGABYTE, temporary=7, size=90
+    wall=10,
+    cpu=8,
+    server_cpu=4,
+    others=0,
+    own_memory=50 * MEGABYTE,
+    all_memory=80 * MEGABYTE,
+    temporary=7,
+    size=90,
 )
 
 
@@ -99,6 +106,17 @@ def test_bars_say_what_was_measured(name, measured, word):
     verdict = next(verdict for verdict in bars.judge(MEDIANS) if verdict.bar.name == name)
     assert verdict.word == word
     assert verdict.measured == (None if measured is None else pytest.approx(measured))
+
+
+def test_growth_is_our_time_for_each_gigabyte(tmp_path: Path):
+    file = tmp_path / "results.json"
+    facts = {"engine": {"bytes": {"engine": 500_000_000, "dwh": 500_000_000}}}
+    report.write(file, facts, {"backup": {"ours": [TAKEN]}}, [])
+    found = {"backup": {"ours": replace(TAKEN, wall=42.0)}, "restore": {"ours": TAKEN}}
+    (verdict,) = bars.growth(found, 4.0, json.loads(file.read_text()))
+    assert verdict.measured == pytest.approx(1.05)
+    assert verdict.word == "held"
+    assert verdict.bar.name.startswith("backup")
 
 
 def test_the_results_are_json_with_every_round(tmp_path: Path):

@@ -95,24 +95,26 @@ INSERT INTO vm_interface_configuration (vm_interface_id, vm_interface_name, mac_
     SELECT id, 'nic1', '56:6f:' || regexp_replace(lpad(to_hex(n), 8, '0'), '(..)(..)(..)(..)', '\1:\2:\3:\4'), pg_temp.past()
       FROM nic ORDER BY n;
 
--- Disks rest often: every third moment most of them have nothing to tell.
+-- Most disks read nothing most of the time, for guests have caches, and write little: logs.
 INSERT INTO vm_disk_samples_history (history_datetime, vm_disk_id, vm_disk_status, vm_disk_actual_size_mb,
         read_rate_bytes_per_second, read_ops_per_second, read_latency_seconds, write_rate_bytes_per_second,
         write_ops_per_second, write_latency_seconds, flush_latency_seconds, vm_disk_configuration_version)
     SELECT pg_temp.present() - m * interval '1 minute', id, 1, 10240 + n * 7 % 90000 - m / 60,
            busy * pg_temp.dice(m * 1000 + n, 4000000), busy * pg_temp.dice(m * 1000 + n * 3, 300),
-           busy * pg_temp.dice(m + n * 5, 9000) / 1000000.0, 4096 * pg_temp.dice(m * 500 + n, 900),
-           pg_temp.dice(m * 500 + n * 3, 90), pg_temp.dice(m + n * 11, 20000) / 1000000.0,
-           pg_temp.dice(m + n * 13, 5000) / 1000000.0, n
+           busy * pg_temp.dice(m + n * 5, 9000) / 1000000.0, 512 * pg_temp.dice(m * 500 + n, 60 + busy * 900),
+           pg_temp.dice(m * 500 + n * 3, 9 + busy * 90), (500 + pg_temp.dice(m + n * 11, 900)) / 1000000.0,
+           pg_temp.dice(m + n * 13, 300) * busy / 1000000.0, n
       FROM generate_series(pg_temp.size('sample_minutes'), 1, -1) m, disk,
-           LATERAL (SELECT (pg_temp.dice(m / 7 + n, 3) > 0)::integer AS busy) activity;
+           LATERAL (SELECT (pg_temp.dice(m / 7 + n, 8) = 0)::integer AS busy) activity;
 INSERT INTO vm_disk_hourly_history
     SELECT (h - 1) * pg_temp.size('disks') + n, date_trunc('hour', pg_temp.present()) - (pg_temp.size('days') * 24 - h) * interval '1 hour',
-           id, 1, 60, 10240 + n * 7 % 90000 - h / 24, pg_temp.dice(h * 1000 + n, 4000000), pg_temp.dice(h * 1000 + n * 3, 300),
-           pg_temp.dice(h + n * 5, 9000) / 1000000.0, 4096 * pg_temp.dice(h * 500 + n, 900), pg_temp.dice(h * 500 + n * 3, 90),
-           pg_temp.dice(h + n * 11, 20000) / 1000000.0, pg_temp.dice(h + n * 13, 5000) / 1000000.0, n,
-           4000000 + pg_temp.dice(h * 77 + n, 8000000), 4096 * (900 + pg_temp.dice(h * 78 + n, 900))
-      FROM generate_series(1, pg_temp.size('days') * 24) h, disk;
+           id, 1, 60, 10240 + n * 7 % 90000 - h / 24, busy * pg_temp.dice(h * 1000 + n, 400000), busy * pg_temp.dice(h * 1000 + n * 3, 30),
+           busy * pg_temp.dice(h + n * 5, 9000) / 1000000.0, 512 * pg_temp.dice(h * 500 + n, 60 + busy * 900),
+           pg_temp.dice(h * 500 + n * 3, 9 + busy * 90), (500 + pg_temp.dice(h + n * 11, 900)) / 1000000.0,
+           pg_temp.dice(h + n * 13, 300) * busy / 1000000.0, n,
+           busy * (4000000 + pg_temp.dice(h * 77 + n, 8000000)), 512 * (60 + pg_temp.dice(h * 78 + n, 900))
+      FROM generate_series(1, pg_temp.size('days') * 24) h, disk,
+           LATERAL (SELECT (pg_temp.dice(h / 3 + n, 4) = 0)::integer AS busy) activity;
 INSERT INTO vm_interface_samples_history (history_datetime, vm_interface_id, receive_rate_percent, transmit_rate_percent,
         received_total_byte, transmitted_total_byte, received_dropped_total_packets, transmitted_dropped_total_packets,
         vm_interface_configuration_version)

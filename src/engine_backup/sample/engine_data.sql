@@ -198,7 +198,8 @@ INSERT INTO audit_log (user_id, user_name, vm_id, vm_name, vds_id, vds_name, log
            format(words.message, vm.name, person.name || '@lab.example', host.name || '.lab.example',
                   192 + e.n % 60, 20 + pg_temp.dice(e.n, 200),
                   pg_temp.host_name(1 + vm.host % pg_temp.size('hosts'))),
-           pg_temp.gid('correlation', e.n)
+           -- what nobody asked for has none, and the beginning and the end of a thing have the same
+           CASE WHEN kind NOT IN (2, 9, 10, 11, 12, 13, 14) THEN pg_temp.gid('correlation', e.n / 4) END
       FROM (SELECT n, 1 + pg_temp.dice(n, pg_temp.size('vms')) AS vm, 1 + pg_temp.dice(n * 7, pg_temp.size('users')) AS person,
                    pg_temp.dice(n * 11, 16) AS kind
               FROM generate_series(1, pg_temp.size('events')) n) e
