@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks import bars, jobs, machine, plot, report, rounds
 from benchmarks.ground import Ground
 from benchmarks.meter import MeasuredProgramError
+from benchmarks.turns import Choices
 from benchmarks.workload import LARGEST_KEPT, bytes_on_disk, running_engine, size_of
 from engine_backup.model.errors import EngineBackupError
 
@@ -107,8 +108,8 @@ def _is_kept(options: argparse.Namespace) -> bool:
     return not options.vms and not options.days and options.scale <= LARGEST_KEPT
 
 
-def _choices(options: argparse.Namespace) -> jobs.Choices:
-    return jobs.Choices(
+def _choices(options: argparse.Namespace) -> Choices:
+    return Choices(
         rounds=options.rounds,
         unpaired=options.unpaired,
         floors=options.floors,

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.meter import Measurement
 
 MEGABYTE, GIGABYTE = 1_000_000, 1_000_000_000
-OURS = "ours"
+OURS, LOAD, BARE = "ours", "ours (loading)", "bare pg_restore"
 GROWING = ("backup", "restore")
 Medians = Mapping[str, Mapping[str, Measurement]]
 """Medians by job, then by contender."""
@@ -58,6 +58,11 @@ BARS = (
         lambda m: _wall(m, "verify", "ours") / _wall(m, "backup", "ours"),
     ),
     Bar("restore: wall / stock", 0.75, lambda m: _wall(m, "restore", "ours") / _wall(m, "restore", "stock")),
+    Bar("drill: load / bare pg_restore", 1.2, lambda m: _wall(m, "drill", LOAD) / _wall(m, "drill", BARE)),
+    Bar("drill: whole / bare pg_restore", 1.7, lambda m: _wall(m, "drill", OURS) / _wall(m, "drill", BARE)),
+    Bar(
+        "inventory: wall / own backup", 0.03, lambda m: _wall(m, "inventory", OURS) / _wall(m, "backup", OURS)
+    ),
     Bar("own process: peak memory in MB", 150, _own_memory),
     Bar("--help: seconds", 0.1, lambda m: _wall(m, "help", "ours")),
     Bar("inspect: seconds", 0.2, lambda m: _wall(m, "inspect", "ours")),

@@ -28,6 +28,13 @@ def restore(ground: Ground, *options: str) -> Invocation:
     return _invocation(ground, _words(ground, "restore", "--restore-permissions", *options))
 
 
+def drill(ground: Ground) -> Invocation:
+    """Return how to drill the archive."""
+    log = f"--log={ground.logs / 'drill'}.log"
+    words = (*program(), "drill", str(ground.archive(OURS)), log, f"--tmpdir={ground.temporary}")
+    return _invocation(ground, words)
+
+
 def inspect(ground: Ground) -> Invocation:
     """Return how to look into the archive."""
     return _invocation(ground, (*program(), "inspect", str(ground.archive(OURS))))

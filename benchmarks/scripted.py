@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.ground import Ground
-from benchmarks.meter import Invocation
+from benchmarks.meter import Invocation, measure
 
 SCRIPTS = Path(__file__).parent / "scripts"
 STOCK, BY_HAND, TO_NOTHING, BARE_LOAD = "stock", "by hand", "dumps to nothing", "bare pg_restore"
@@ -37,8 +37,14 @@ def dumps_to_nothing(ground: Ground) -> Invocation:
     return _script(ground, "dumps_to_nothing.sh", TO_NOTHING)
 
 
+def unpack_dumps(ground: Ground, archive: Path) -> None:
+    """Unpack the dumps of an archive for `bare_load`; not measured."""
+    variables = {**_variables(ground, BARE_LOAD), "ARCHIVE": str(archive)}
+    measure(Invocation(("bash", str(SCRIPTS / "unpack_dumps.sh")), {**ground.environment, **variables}))
+
+
 def bare_load(ground: Ground) -> Invocation:
-    """Return a load of stock's dumps, which must lie unpacked in `ground.directory / "dumps"`."""
+    """Return a load of the dumps that `unpack_dumps` unpacked."""
     return _script(ground, "bare_load.sh", BARE_LOAD)
 
 

@@ -19,6 +19,7 @@ from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.components import BY_NAME
 from engine_backup.model.paths import LEFT_OUT_OF_BACKUP, SAVED_PATHS
 from engine_backup.model.secret import Secret
+from engine_backup.run import drill_server
 from engine_backup.sample import databases, engine, tree
 from engine_backup.sample.engine import SampleEngine
 from engine_backup.sample.size import Size
@@ -99,6 +100,15 @@ def running_engine(directory: Path, private: Path, size: Size, keep: bool) -> It
 def empty_server(directory: Path, source: Engine, port: int) -> Iterator[ScratchServer]:
     """Run a server with the same settings, the same roles and no databases, on the port of the conf files."""
     with ScratchServer.start(directory, settings=SETTINGS, port=port) as server:
+        for name, password in source.sample.roles.items():
+            server.create_role(name, password)
+        yield server
+
+
+@contextmanager
+def scratch_server(directory: Path, source: Engine) -> Iterator[ScratchServer]:
+    """Run a server of the kind that drills load into, with the roles of the engine and no databases."""
+    with ScratchServer.start(directory, settings=drill_server.settings()) as server:
         for name, password in source.sample.roles.items():
             server.create_role(name, password)
         yield server

@@ -89,7 +89,7 @@ class _Starting:
         """Run the server; what it raises before it is ready is for who waits."""
         try:
             with ScratchServer.start(
-                self._directory, self._programs, _settings(), tcp=False, accounts=self._accounts
+                self._directory, self._programs, settings(), tcp=False, accounts=self._accounts
             ) as server:
                 self.ready.set_result(server)
                 self.enough.wait()
@@ -107,7 +107,8 @@ def _explained(error: BaseException) -> BaseException:
     return error
 
 
-def _settings() -> dict[str, str]:
+def settings() -> dict[str, str]:
+    """Return the settings of the server of a drill on this machine."""
     cache = min(LARGEST_CACHE, host.memory() // PART_OF_MEMORY)
     own = {"shared_buffers": f"{cache // MEBIBYTE}MB"} if cache >= 128 * MEBIBYTE else {}
     return {**SETTINGS, **own}
