@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine_backup.model.checks import Check, Outcome
 from engine_backup.model.loaded_database import CatalogFacts, CheckedReferences, SequenceFact
@@ -70,9 +70,7 @@ def constraints(subject: str, catalog: CatalogFacts) -> Check:
     if catalog.open_constraints:
         names = ", ".join(sorted(row.name for row in catalog.open_constraints)[:MOST_FINDINGS])
         detail += f"; the dump says NOT VALID of {printable(names)}: their rows were looked at"
-    if unknown and not findings:
-        return could_not_run(subject, "constraints", "; ".join(unknown[:MOST_FINDINGS]))
-    return check(subject, "constraints", findings + unknown, detail)
+    return _judged(subject, "constraints", findings, unknown, detail)
 
 
 def sequences(subject: str, found: Sequence[SequenceFact]) -> Check:
@@ -142,13 +140,13 @@ def indexes(subject: str, catalog: CatalogFacts, results: IndexResults) -> Check
             detail += f", and read {results.structure_only:,} of large tables"
     else:
         detail += "; this server has no amcheck: only PostgreSQL's own marks were looked at"
-    if results.unread and not findings:
-        return Check(subject, "indexes", Outcome.COULD_NOT_RUN, detail, _capped(results.unread))
-    return check(subject, "indexes", [*findings, *results.unread], detail)
+    return _judged(subject, "indexes", findings, results.unread, detail)
 
 
-def _capped(findings: Sequence[str]) -> tuple[str, ...]:
-    return check("", "", findings).findings
+def _judged(subject: str, name: str, findings: Sequence[str], unread: Sequence[str], detail: str) -> Check:
+    """Return a check that has failed where something is wrong, else could not run if something is unknown."""
+    made = check(subject, name, [*findings, *unread], detail)
+    return replace(made, outcome=Outcome.COULD_NOT_RUN) if unread and not findings else made
 
 
 def schema_version(subject: str, versions: Sequence[str], product: tuple[int, int] | None) -> Check:
@@ -179,4 +177,4 @@ def change_log(subject: str, locks: Sequence[str]) -> Check:
 
 def could_not_run(subject: str, name: str, reason: str) -> Check:
     """Return a check that nobody could make."""
-    return Check(subject, name, Outcome.COULD_NOT_RUN, printable(reason))
+    return Check(subject, name, Outcome.COULD_NOT_RUN, "", (printable(reason),))
