@@ -193,6 +193,11 @@ FAULTS: dict[str, tuple[Change, str, str]] = {
         "/etc/ovirt-engine/engine.conf.d/10-setup-database.conf names the user postgres,"
         " but the tables of the Engine dump belong to engine",
     ),
+    "the wrong owner in another service's file": (
+        edit(DWH_CONF + "10-setup-database.conf", b'ENGINE_DB_USER="engine"', b'ENGINE_DB_USER="nobody"'),
+        "engine log-in",
+        "/etc/ovirt-engine-dwh/ovirt-engine-dwhd.conf.d/10-setup-database.conf names the user nobody",
+    ),
     "the wrong database": (
         edit(DWH_CONF + "10-setup-database.conf", b'DATABASE="ovirt_engine_history"', b'DATABASE="engine"'),
         "dwh log-in",

@@ -159,6 +159,24 @@ def test_of_a_name_with_blanks_a_list_of_contents_has_the_last_word():
     assert log_in(replace(CREDENTIALS, user="the engine"), owners=("engine",)).outcome is Outcome.PASS
 
 
+def test_every_file_that_names_the_database_is_compared():
+    wrong = replace(CREDENTIALS, user="dwh", database="history", source="/etc/dwh.conf")
+    dump = DumpFacts(MEMBER, owners=("engine",), database="engine")
+    facts = ArchiveFacts(
+        "D", "4.5.7", "rhel9", "e.lab", True, False, (), {"engine": dump}, {"engine": CREDENTIALS}
+    )
+    assert log_in_checks.log_in(ENGINE, facts, (CREDENTIALS, wrong)).findings == (
+        "/etc/dwh.conf names the user dwh, but the tables of the Engine dump belong to engine",
+        "/etc/dwh.conf names the database history, but the Engine dump is of database engine",
+    )
+    reader = replace(CREDENTIALS, user="reader", source="/etc/r.conf")
+    assert log_in_checks.log_in(ENGINE, replace(facts, readers={"engine": reader})).findings == ()
+    elsewhere = replace(facts, readers={"engine": replace(reader, database="history")})
+    assert log_in_checks.log_in(ENGINE, elsewhere).findings == (
+        "/etc/r.conf names the database history, but the Engine dump is of database engine",
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [

@@ -133,6 +133,22 @@ def credentials(configuration: Configuration, component: Component) -> Credentia
     return _login(configuration, component, component.conf_prefix)
 
 
+def copied_credentials(source: Source, component: Component) -> tuple[Credentials, ...]:
+    """Return what each of the files with this component's log-in says by itself, whichever counts in the end.
+
+    Raises `EngineBackupError` as `load` does.
+    """
+    files = open_source(source)
+    found = []
+    for path in component.rewritten_files:
+        text = files.read(path)
+        if text is not None:
+            values = parse(text, {}, path)
+            settings = {name: Setting(value, path) for name, value in values.items()}
+            found.append(credentials(Configuration(settings), component))
+    return tuple(copy for copy in found if copy is not None)
+
+
 def reader_credentials(configuration: Configuration, component: Component) -> Credentials | None:
     """Return the second, read-only log-in of a component's database (Grafana's to DWH's), or None."""
     prefix = component.reader_conf_prefix

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine_backup.model.checks import Check, Outcome
 from engine_backup.model.components import Component
 from engine_backup.model.facts import ArchiveFacts, Credentials, DumpFacts
@@ -10,11 +12,12 @@ from engine_backup.model.printable import printable
 NAME = "log-in"
 
 
-def log_in(component: Component, facts: ArchiveFacts) -> Check:
+def log_in(component: Component, facts: ArchiveFacts, copies: Sequence[Credentials] = ()) -> Check:
     """Say whether the log-in of a component's database is that of its dump's owner.
 
     What a dump says goes before what the manifest says: owners of tables, then who dumped it, who must
-    have been the one that the configuration names.
+    have been the one that the configuration names. `copies` are what other files say of the same database,
+    for other services.
     """
     dump = facts.dumps[component.name]
     if not facts.has_files:
@@ -23,11 +26,15 @@ def log_in(component: Component, facts: ArchiveFacts) -> Check:
     if credentials is None:
         finding = f"no configuration file names the {component.label} database, of which there is a dump"
         return Check(component.name, NAME, Outcome.FAIL, findings=(finding,))
-    findings = (*_owner(component, credentials, dump), *_database(component, credentials, dump))
+    # What else reads the database need not own it.
+    logins = (*copies, *((facts.readers[component.name],) if component.name in facts.readers else ()))
+    findings = [*_owner(component, credentials, dump), *_database(component, credentials, dump)]
+    findings += [finding for copy in copies for finding in _owner(component, copy, dump)]
+    findings += [finding for login in logins for finding in _database(component, login, dump)]
     detail = f"{printable(credentials.user)} of database {printable(credentials.database)}"
-    known = dump.owners or dump.role
-    detail += "" if known else "; the dump names no owner to compare with"
-    return Check(component.name, NAME, Outcome.FAIL if findings else Outcome.PASS, detail, findings)
+    detail += "" if dump.owners or dump.role else "; the dump names no owner to compare with"
+    outcome = Outcome.FAIL if findings else Outcome.PASS
+    return Check(component.name, NAME, outcome, detail, tuple(dict.fromkeys(findings)))
 
 
 def _owner(component: Component, credentials: Credentials, dump: DumpFacts) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def check_files(drilled: Drilled, when: datetime) -> tuple[Check, ...]:
         _guarded(FILES, CONFIGURATION, lambda _: _configuration(drilled)),
         *_pki_checks(pki_facts, when),
         archived.names(pki_facts),
-        *(log_in_checks.log_in(component, drilled.facts) for component in present),
+        *(archived.log_in(component) for component in present),
         *(
             _guarded(component, INTEGRITY, lambda c: _sqlite(c, drilled))
             for component in COMPONENTS
@@ -75,6 +75,7 @@ class _Archived:
         archive = drilled.archive
         files = archive.read_files(config_files.is_wanted) if archive.files_kind else {}
         texts = {"/" + os.fsdecode(path): content for path, content in files.items()}
+        self._texts = texts
         self._configuration: Configuration = config_files.load(texts)
         self._answers: Answers = otopi_answers.load(texts)
         self._linked = LinkedFiles(drilled.root, drilled.placed)
@@ -91,6 +92,11 @@ class _Archived:
             return None
         facts = pki.look(self._linked.paths, self._linked.read, self._passwords(), when, PROGRAMS_ROOT)
         return replace(facts, apache_authority_elsewhere=self._linked.elsewhere(APACHE_AUTHORITY))
+
+    def log_in(self, component: Component) -> Check:
+        """Say whether the files that name a database name the one that was dumped, and its owner."""
+        copies = config_files.copied_credentials(self._texts, component)
+        return log_in_checks.log_in(component, self._drilled.facts, copies)
 
     def _passwords(self) -> Passwords:
         found = (Secret(self._configuration.get(name)) for name in (PASSWORD_SETTING, TRUST_PASSWORD_SETTING))

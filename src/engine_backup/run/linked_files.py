@@ -35,7 +35,10 @@ class LinkedFiles:
 
     def elsewhere(self, path: str) -> str:
         """Return where a link leads that leaves the restored files; "" for all others."""
-        end = self._end(path) if path in self._known else path
+        try:
+            end = self._end(path)
+        except UnreadableFileError:
+            return ""
         return "" if end in self._known or end == path else end
 
     def _end(self, path: str) -> str:
