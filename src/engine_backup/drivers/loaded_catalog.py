@@ -86,6 +86,8 @@ _KEY_COLUMNS = """
 _INDEXES = f"""
     SELECT x.oid, n.nspname || '.' || x.relname, n.nspname || '.' || c.relname,
            i.indisvalid AND i.indisready AND i.indislive, m.amname = 'btree' AND x.relkind = 'i',
+           i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+             OR EXISTS (SELECT FROM pg_catalog.unnest(i.indclass) AS o (class) WHERE o.class >= 16384),
            CASE x.relkind WHEN 'i' THEN pg_catalog.pg_relation_size(x.oid) ELSE 0 END,
            CASE c.relkind WHEN 'p' THEN 0 ELSE pg_catalog.pg_relation_size(c.oid) END
       FROM pg_catalog.pg_index i

@@ -34,6 +34,7 @@ class IndexFact:
     """An index; sizes in bytes.
 
     `number` is its OID. `usable`: PostgreSQL itself takes it for complete. `btree`: amcheck can read it.
+    `computed`: what is in it depends on expressions, or on operators that PostgreSQL does not bring.
     """
 
     number: int
@@ -41,6 +42,7 @@ class IndexFact:
     table: str
     usable: bool
     btree: bool
+    computed: bool
     size: int
     table_size: int
 
