@@ -147,6 +147,7 @@ def test_each_option_and_each_of_its_spellings_is_read(option):
         "components": "dwh",
         "shape": "sql",
         "export_form": "classic",
+        "against": "live",
     }
     for name in (option.name, *option.aliases):
         word = name if option.form is Form.FLAG else f"{name}={values.get(option.field, _value(option))}"

@@ -6,15 +6,16 @@ Messages are stock's where stock has one (reference 10.6).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from engine_backup.cli.environment import Environment
 from engine_backup.cli.general_settings import irrelevant, temporary_directory
-from engine_backup.cli.parser import MODE, USED, WORDS, Settings
+from engine_backup.cli.given_credentials import credentials_of, first_line, is_given
+from engine_backup.cli.parser import MODE, WORDS, Settings
 from engine_backup.model.components import DATABASES, SCOPE_ALL, Component
 from engine_backup.model.errors import UsageError
 from engine_backup.model.facts import Credentials
 from engine_backup.model.hooks import TIME_LIMIT_SECONDS
+from engine_backup.model.live import LIVE
 from engine_backup.model.modes import (
     BACKUP,
     DEMO,
@@ -28,7 +29,7 @@ from engine_backup.model.modes import (
     TAKING_OUT_MODES,
     VERIFY,
 )
-from engine_backup.model.options import PROMPT, option_name
+from engine_backup.model.options import option_name
 from engine_backup.model.requests import (
     Administrator,
     BackupRequest,
@@ -43,14 +44,11 @@ from engine_backup.model.requests import (
     Surroundings,
     VerifyRequest,
 )
-from engine_backup.model.secret import Secret
 from engine_backup.model.verify_levels import Level
 
 DEFAULT_ARCHIVE_DIRECTORY = "var/lib/ovirt-engine-backup"
 DEFAULT_LOG_DIRECTORY = "var/log/ovirt-engine-backup"
-DEFAULT_PORT = 5432
 DEMO_VMS, DEMO_DAYS = 150, 30
-CREDENTIALS_FIELDS = ("host", "port", "user", "passfile", "password", "name", "secured", "secured_validation")
 
 
 def build_request(settings: Settings, environment: Environment) -> Request:
@@ -82,7 +80,7 @@ def _logged(
     if mode == BACKUP:
         return _backup(settings, surroundings, file)
     if mode == DRILL:
-        return DrillRequest(surroundings, file, log_named=("", "log") in settings)
+        return _drill(settings, surroundings, file, environment)
     if mode == VERIFY:
         return VerifyRequest(surroundings, file, settings.get(("", "level"), Level.FULL))
     return _restore(settings, surroundings, file, environment)
@@ -217,73 +215,37 @@ def _administrator(settings: Settings) -> Administrator | None:
     if user is None or passfile is None:
         missing = "--provision-admin-user" if user is None else "--provision-admin-passfile"
         raise UsageError(f"{missing} is missing", "give both, or neither")
-    return Administrator(user, _first_line(Path(passfile)))
+    return Administrator(user, first_line(Path(passfile)))
 
 
 def _changed_credentials(settings: Settings, environment: Environment) -> dict[str, Credentials]:
     changed = {}
     for component in DATABASES:
         if settings.get((component.name, "change")):
-            changed[component.name] = _credentials(settings, component, environment)
+            change = option_name("change", component)
+            changed[component.name] = credentials_of(settings, component, environment, change)
         else:
             _check_unchanged(settings, component)
     return changed
 
 
 def _check_unchanged(settings: Settings, component: Component) -> None:
-    if any((component.name, name) in settings for name in CREDENTIALS_FIELDS):
+    if is_given(settings, component):
         change = option_name("change", component)
         label = f"{component.option_prefix.rstrip('-')} db".strip()
         raise UsageError(f"Please use {change} to change {label} credentials", f"add {change}")
 
 
-def _credentials(settings: Settings, component: Component, environment: Environment) -> Credentials:
-    def setting(name: str, default: Any = None) -> Any:
-        return settings.get((component.name, name), default)
-
-    for name in ("host", "user", "name"):
-        if not setting(name):
-            option = option_name(name, component)
-            raise UsageError(f"{option} is missing", f"{option_name('change', component)} needs {option}")
-    return Credentials(
-        host=setting("host"),
-        port=setting("port", DEFAULT_PORT),
-        user=setting("user"),
-        password=_password(settings, component, environment),
-        database=setting("name"),
-        secured=setting("secured", False),
-        secured_validation=setting("secured_validation", False),
-        source=option_name("change", component),
-    )
-
-
-def _password(settings: Settings, component: Component, environment: Environment) -> Secret:
-    """Later of file, value and prompt wins; else the documented variable."""
-    used = [o for o in settings.get(USED, ()) if o.component == component.name]
-    given = [o.field for o in used if o.field in ("passfile", "password")]
-    if given and given[-1] == "passfile":
-        return _first_line(Path(settings[(component.name, "passfile")]))
-    if given:
-        value = settings[(component.name, "password")]
-        return _asked(component, environment) if value is PROMPT else Secret(value)
-    if component.password_variable in environment.variables:
-        return Secret(environment.variables[component.password_variable])
-    options = " or ".join(option_name(name, component) for name in ("passfile", "password"))
-    raise UsageError(f"{options} is missing", f"or set {component.password_variable}")
-
-
-def _first_line(path: Path) -> Secret:
-    try:
-        with path.open(encoding="utf-8", errors="surrogateescape") as lines:
-            return Secret(lines.readline().rstrip("\n"))
-    except OSError as error:
-        raise UsageError(f"Can not read password file {path}", error.strerror or "") from error
-
-
-def _asked(component: Component, environment: Environment) -> Secret:
-    if not environment.stdin.isatty():
-        raise UsageError("Standard input is not a terminal", f"use {option_name('passfile', component)}=FILE")
-    return Secret(environment.prompt(f"Enter {component.label} database password: "))
+def _drill(
+    settings: Settings, surroundings: Surroundings, file: Path, environment: Environment
+) -> DrillRequest:
+    against = settings.get(("", "against"))
+    given = [component for component in DATABASES if is_given(settings, component)]
+    if given and against is None:
+        first = option_name("host", given[0])
+        raise UsageError(f"{first} and the options beside it name a live database", f"add --against={LIVE}")
+    live = {c.name: credentials_of(settings, c, environment, f"--against={LIVE}") for c in given}
+    return DrillRequest(surroundings, file, ("", "log") in settings, against, live)
 
 
 def _demo(settings: Settings) -> DemoRequest:

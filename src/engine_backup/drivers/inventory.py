@@ -11,14 +11,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name
 
-from engine_backup.drivers.postgres import connect, naming, rows
+from engine_backup.drivers.postgres import connect, naming, rows, value
 from engine_backup.model.components import Component
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.facts import Credentials
@@ -128,10 +128,11 @@ _OBJECTS_OF_A_KIND = f"""
 
 
 class Reading(NamedTuple):
-    """Everything that one database tells."""
+    """Everything that one database tells; `at` is when, by the server's clock (UTC, ISO 8601), or empty."""
 
     counts: DatabaseCounts
     inventory: Inventory
+    at: str = ""
 
 
 def observe(credentials: Credentials, component: Component) -> Reading:
@@ -141,7 +142,8 @@ def observe(credentials: Credentials, component: Component) -> Reading:
     """
     with closing(connect(credentials)) as connection, naming(credentials):
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        return read(connection, component)
+        at = value(connection, "SELECT pg_catalog.clock_timestamp()")
+        return read(connection, component)._replace(at=at.astimezone(timezone.utc).isoformat())
 
 
 def read(connection: Connection, component: Component) -> Reading:

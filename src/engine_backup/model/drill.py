@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from engine_backup.model.checks import Check
+from engine_backup.model.live import LiveDatabase
 
 FORMAT = "engine-backup drill"
 FORMAT_VERSION = 1
@@ -32,7 +33,8 @@ class DrillResult:
     `complete`: all that a restore does was done, so that the phases say how long one takes.
 
     `identity` is None for an archive without hashes. `postgresql` is the version of the scratch server, such
-    as `15.18`. `warnings` are those that a restore would show. Texts are fit to be printed.
+    as `15.18`. `warnings` are those that a restore would show. `live` are the databases that the archive was
+    compared with; None where that was not asked for. Texts are fit to be printed.
     """
 
     path: str
@@ -45,6 +47,7 @@ class DrillResult:
     phases: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     complete: bool = False
+    live: tuple[LiveDatabase, ...] | None = None
 
     @property
     def passed(self) -> bool:

@@ -6,6 +6,7 @@ from engine_backup.model import verify_levels
 from engine_backup.model.components import BY_NAME, SCOPES
 from engine_backup.model.errors import UsageError
 from engine_backup.model.exporting import EXPORT_FORMS
+from engine_backup.model.live import LIVE
 from engine_backup.model.modes import MODES
 from engine_backup.model.presets import COMPRESSOR_WORDS, DUMP_FORMATS
 
@@ -63,6 +64,13 @@ def read_dump_shape(text: str) -> str:
     """Return `dump` or `sql`."""
     if text not in (AS_DUMP, AS_SQL):
         raise UsageError(f"invalid form '{text}' for --as", f"use {AS_DUMP} or {AS_SQL}")
+    return text
+
+
+def read_against(text: str) -> str:
+    """Return what a drill compares with: `live`."""
+    if text != LIVE:
+        raise UsageError(f"invalid word '{text}' for --against", f"use {LIVE}")
     return text
 
 

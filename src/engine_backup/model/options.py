@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from engine_backup.model import verify_levels
 from engine_backup.model.components import BY_NAME, DATABASES, SCOPES, Component
+from engine_backup.model.live import LIVE
 from engine_backup.model.modes import (
     BACKUP,
     COMMIT,
@@ -34,6 +35,7 @@ from engine_backup.model.modes import (
 from engine_backup.model.option_values import (
     COMPRESSORS,
     TAR_COMPRESSORS,
+    read_against,
     read_component,
     read_compressor,
     read_dump_format,
@@ -93,6 +95,7 @@ GENERAL = "General"
 PACKING = "Packing of a backup"
 RESTORING = "Restore"
 VERIFYING = "Verify"
+DRILLING = "Drill"
 TAKING_OUT = "Extract and export"
 
 # fmt: off
@@ -181,6 +184,9 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            modes=(RESTORE,)),
     Option("--level", "level", verify_levels.help_text(), VERIFYING, metavar="LEVEL", read=read_level,
            modes=(VERIFY,)),
+    Option("--against", "against", f"compare what was restored with the databases that are live now: {LIVE};"
+           " those of the conf files, or of --db-host and the options beside it", DRILLING, metavar="WHAT",
+           read=read_against, modes=(DRILL,)),
     Option("--output", "output", "where to: a new or empty directory for extract (default: one thing goes to"
            " standard output), the new archive for export", TAKING_OUT, metavar="PLACE",
            modes=TAKING_OUT_MODES),
@@ -211,18 +217,19 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
 DATABASE_OPTIONS: tuple[Option, ...] = (
     Option("--change-{x}db-credentials", "change", "restore with other credentials than the backup's", "",
            form=Form.FLAG, modes=(RESTORE,)),
-    Option("--{x}db-host", "host", "database host", "", metavar="HOST", modes=(RESTORE,)),
+    Option("--{x}db-host", "host", "database host", "", metavar="HOST", modes=(RESTORE, DRILL)),
     Option("--{x}db-port", "port", "database port (default: 5432)", "", metavar="PORT", read=read_port,
-           modes=(RESTORE,)),
-    Option("--{x}db-user", "user", "database user", "", metavar="USER", modes=(RESTORE,)),
+           modes=(RESTORE, DRILL)),
+    Option("--{x}db-user", "user", "database user", "", metavar="USER", modes=(RESTORE, DRILL)),
     Option("--{x}db-passfile", "passfile", "read the password from the first line of this file", "",
-           metavar="FILE", modes=(RESTORE,)),
+           metavar="FILE", modes=(RESTORE, DRILL)),
     Option("--{x}db-password", "password", "the password; without a value: ask on the terminal", "",
-           form=Form.OPTIONAL_VALUE, metavar="PASSWORD", modes=(RESTORE,)),
-    Option("--{x}db-name", "name", "database name", "", metavar="NAME", modes=(RESTORE,)),
-    Option("--{x}db-secured", "secured", "the connection uses TLS", "", form=Form.FLAG, modes=(RESTORE,)),
+           form=Form.OPTIONAL_VALUE, metavar="PASSWORD", modes=(RESTORE, DRILL)),
+    Option("--{x}db-name", "name", "database name", "", metavar="NAME", modes=(RESTORE, DRILL)),
+    Option("--{x}db-secured", "secured", "the connection uses TLS", "", form=Form.FLAG,
+           modes=(RESTORE, DRILL)),
     Option("--{x}db-sec-validation", "secured_validation", "validate the server's certificate", "",
-           form=Form.FLAG, aliases=("--{x}db-secured-validation",), modes=(RESTORE,)),
+           form=Form.FLAG, aliases=("--{x}db-secured-validation",), modes=(RESTORE, DRILL)),
     Option("--{x}db-compressor", "compressor", f"compress the dump: {COMPRESSORS} (default: zstd)", "",
            metavar="C", read=read_compressor,
            modes=(BACKUP,)),

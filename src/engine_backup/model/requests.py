@@ -115,11 +115,17 @@ class VerifyRequest:
 
 @dataclass(frozen=True)
 class DrillRequest:
-    """`drill`. `log_named`: the person named the log, so it must be written."""
+    """`drill`. `log_named`: the person named the log, so it must be written.
+
+    `against`: compare with live databases ("live"). `live` are log-ins to them, by component, in the place of
+    those in conf files.
+    """
 
     surroundings: Surroundings
     file: Path
     log_named: bool = False
+    against: str | None = None
+    live: Mapping[str, Credentials] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

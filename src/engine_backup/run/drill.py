@@ -30,6 +30,7 @@ from engine_backup.plan import space
 from engine_backup.run import drill_checks, drill_record, drill_report
 from engine_backup.run.archive_facts import major, observe_archive
 from engine_backup.run.archive_heads import dump_header
+from engine_backup.run.drill_against import Against, against_live
 from engine_backup.run.drill_checks import ARCHIVE, failed, passed
 from engine_backup.run.drill_restore import (
     Ground,
@@ -89,6 +90,7 @@ class _Drill:
         self._workspace = workspace
         self._checks: list[Check] = []
         self._restored = Restored()
+        self._against: Against | None = None
         self._complete = False
         self._begun = monotonic()
         self._started_at = datetime.now(timezone.utc)
@@ -116,6 +118,7 @@ class _Drill:
             phases=self._restored.seconds,
             warnings=tuple(self._quiet.warnings),
             complete=self._complete,
+            live=None if self._against is None else self._against.databases,
         )
 
     def _oldest_major(self) -> int:
@@ -201,7 +204,16 @@ class _Drill:
         return [
             *drill_checks.of_restore(plan, facts, self._restored),
             *drill_checks.of_restored(drilled),
+            *self._compared(drilled),
         ]
+
+    def _compared(self, drilled: Drilled) -> tuple[Check, ...]:
+        """Compare with what is live, if that is asked for."""
+        if self._request.against is None:
+            return ()
+        self._reporter.say("- Comparing with the live databases")
+        self._against = against_live(self._request, drilled)
+        return self._against.checks
 
 
 class _EndedError(Exception):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from engine_backup import __version__
 from engine_backup.model.checks import Check
 from engine_backup.model.drill import FAILED, FORMAT, FORMAT_VERSION, PASSED, DrillResult
 from engine_backup.model.errors import EngineBackupError
+from engine_backup.model.inventory import NamedObject
+from engine_backup.model.live import LiveDatabase, LiveKind
 from engine_backup.model.printable import printable
 
 
@@ -19,6 +22,7 @@ def document(result: DrillResult) -> dict[str, Any]:
         "product_version": result.product_version,
         "phases": {name: round(seconds, 3) for name, seconds in result.phases.items()},
         "checks": [_check(check) for check in result.checks],
+        "live": None if result.live is None else [_live(row) for row in result.live],
         "warnings": list(result.warnings),
         "error": None,
     }
@@ -66,6 +70,29 @@ def _check(check: Check) -> dict[str, Any]:
         "detail": check.detail,
         "findings": list(check.findings),
     }
+
+
+def _live(found: LiveDatabase) -> dict[str, Any]:
+    content = asdict(found)
+    content["kinds"] = [_kind(row) for row in found.kinds]
+    return content
+
+
+def _kind(found: LiveKind) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "saved": found.saved,
+        "live": found.live,
+        "only_live": [_named(row) for row in found.only_live],
+        "only_saved": [_named(row) for row in found.only_saved],
+        "renamed": [{**_named(now), "saved_name": then.name} for then, now in found.renamed],
+        "same": found.same,
+        "complete": found.complete,
+    }
+
+
+def _named(row: NamedObject) -> dict[str, Any]:
+    return {"id": row.identity, "name": row.name}
 
 
 def render(content: dict[str, Any], indent: int | None = 1) -> str:

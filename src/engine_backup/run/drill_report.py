@@ -8,7 +8,7 @@ from engine_backup.model.checks import Check, Outcome
 from engine_backup.model.drill import PHASES, DrillResult
 from engine_backup.model.requests import DrillRequest
 from engine_backup.model.sheet import Cell, CellOrText, Section, Sheet, Style
-from engine_backup.run import drill_document
+from engine_backup.run import drill_document, drill_live_sheet
 from engine_backup.run.reporting import Reporter
 
 STYLES = {
@@ -36,8 +36,9 @@ def show(result: DrillResult, request: DrillRequest, reporter: Reporter) -> None
 
 
 def sheet(result: DrillResult) -> Sheet:
-    """Return the table of checks."""
-    return (Section("", tuple(row for check in result.checks for row in _rows(check))),)
+    """Return the table of checks, and one for each live database that was compared."""
+    checks = Section("", tuple(row for check in result.checks for row in _rows(check)))
+    return (checks, *map(drill_live_sheet.section, result.live or ()))
 
 
 def _rows(check: Check) -> Iterable[tuple[CellOrText, ...]]:

@@ -120,8 +120,9 @@ def _describe(database: Held, warn: Callable[[str], None], interruption: Interru
             **table_sizes.read(connection),
             "privileges": privileges_document.to_json(cluster_privileges.read(connection)),
         }
-        counts, found = _count(database, warn, interruption)
-        return Description({**facts, **inventory_document.counts_to_json(counts)}, found)
+        counted = _count(database, warn, interruption)
+        counts = inventory_document.counts_to_json(counted.counts)
+        return Description({**facts, **counts}, counted.inventory)
 
 
 def _cancel(connection: Connection) -> None:
