@@ -14,7 +14,7 @@ from benchmarks.restoring import restore
 from benchmarks.rounds import alternate
 from benchmarks.scripted import BY_HAND, STOCK, TO_NOTHING
 from benchmarks.turns import Choices, measure_once, say, turns_of
-from engine_backup.drivers import inventory, postgres
+from engine_backup.drivers import inventory, snapshots
 from engine_backup.model.components import BY_NAME
 
 Taken = dict[str, dict[str, list[Measurement]]]
@@ -47,7 +47,7 @@ def take_inventory(ground: Ground, choices: Choices) -> dict[str, list[Measureme
     def count() -> Measurement:
         begun, computed = time.perf_counter(), time.process_time()
         for name, login in ground.engine.sample.credentials.items():
-            with postgres.snapshot(login) as (connection, _):
+            with snapshots.snapshot(login) as (connection, _):
                 inventory.read(connection, BY_NAME[name])
         wall, cpu = time.perf_counter() - begun, time.process_time() - computed
         return Measurement(wall, cpu, server_cpu=0, others=0, own_memory=0, all_memory=0, temporary=0, size=0)

@@ -148,6 +148,8 @@ def test_each_option_and_each_of_its_spellings_is_read(option):
         "shape": "sql",
         "export_form": "classic",
         "against": "live",
+        "excluded_tables": "engine:audit_log",
+        "excluded_history": "samples",
     }
     for name in (option.name, *option.aliases):
         word = name if option.form is Form.FLAG else f"{name}={values.get(option.field, _value(option))}"

@@ -111,6 +111,18 @@ def test_another_last_sample_fails():
     assert TIME in checks[0].findings[0]
 
 
+def test_what_was_left_out_on_purpose_is_not_in_the_archive():
+    recorded = Inventory({"vms": listed({"1": "a"}), "users": listed({"2": "b"})}, {"last_event_at": TIME})
+    restored = Inventory({"vms": listed({"1": "a"}), "users": listed({})})
+    excluded = ("public.users", "public.audit_log")
+    checks = inventory_checks("engine", recorded, restored, excluded)
+    assert {check.name: check.outcome for check in checks} == {
+        "virtual machines": Outcome.PASS,
+        "users": Outcome.NOT_IN_ARCHIVE,
+        "last event": Outcome.NOT_IN_ARCHIVE,
+    }
+
+
 def test_archives_without_an_inventory_are_not_red():
     restored = Inventory({"vms": listed({"1": "a"})}, {"last_event_at": TIME})
     (check,) = inventory_checks("engine", None, restored)

@@ -99,4 +99,7 @@ def test_what_others_were_promised_is_not_shared_out():
 
 def test_room_goes_to_the_largest():
     works = [Work("engine", GIB, GIB, asked=2), Work("dwh", 2 * GIB, 2 * GIB, asked=2)]
-    assert share_out(works, 2, 2 * GIB + 1) == {"dwh": Share(2, True), "engine": Share(1, False)}
+    assert share_out(works, 2, 2 * GIB + 1) == {
+        "dwh": Share(2, True),
+        "engine": Share(1, False, "no room for 1,024 MiB of it unpacked in the temporary directory"),
+    }

@@ -19,6 +19,7 @@ from engine_backup.model.facts import (
     RestoreFacts,
     TargetDatabase,
 )
+from engine_backup.model.presets import CUSTOM
 from engine_backup.model.requests import RestoreRequest, Surroundings
 from engine_backup.model.secret import Secret
 from engine_backup.model.server import MemorySettings
@@ -159,6 +160,8 @@ def test_what_cannot_be_unpacked_is_streamed(changed):
     asked = request(restore_jobs={"dwh": 6})
     (load,) = loads(load_steps(asked, facts("dwh", dwh=changed), Provisioning())).values()
     assert (load.jobs, load.unpacked) == (1, False)
+    why = "(streamed: no room for" if changed.member.dump_format == CUSTOM else "(streamed, without"
+    assert why in str(load)
 
 
 def test_settings_come_from_the_memory_that_all_share():

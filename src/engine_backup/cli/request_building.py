@@ -177,6 +177,10 @@ def _backup(settings: Settings, surroundings: Surroundings, file: Path) -> Backu
         no_overwrite=settings.get(("", "no_overwrite"), False),
         file_named=("", "file") in settings,
         jobs=settings.get(("", "jobs")),
+        excluded=(
+            *settings.get(("", "excluded_tables"), ()),
+            *(pattern for c in DATABASES for pattern in settings.get((c.name, "excluded_history"), ())),
+        ),
     )
 
 

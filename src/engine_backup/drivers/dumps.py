@@ -20,6 +20,7 @@ from engine_backup.drivers.load_sessions import LoadSession
 from engine_backup.drivers.postgres import conninfo, password_file
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.drivers.process import Command, Running
+from engine_backup.model.excluded_data import TableName
 from engine_backup.model.facts import Credentials
 from engine_backup.model.presets import CUSTOM, Encoding
 
@@ -48,14 +49,26 @@ def dumping(
             yield running
 
 
-def dump_arguments(encoding: Encoding, snapshot: str) -> tuple[str, ...]:
-    """Return what pg_dump is told, besides where to log in, to dump an exported snapshot."""
+def dump_arguments(
+    encoding: Encoding, snapshot: str, excluded: tuple[TableName, ...] = ()
+) -> tuple[str, ...]:
+    """Return what pg_dump is told, besides where to log in, to dump an exported snapshot.
+
+    The rows of `excluded` tables are left out.
+    """
     return (
         f"--format={encoding.dump_format}",
         f"--snapshot={snapshot}",
         *DUMP_ARGUMENTS,
         *_format_arguments(encoding),
+        *(f"--exclude-table-data={_exactly(schema)}.{_exactly(table)}" for schema, table in excluded),
     )
+
+
+def _exactly(name: str) -> str:
+    """Quote a name so that it is no pattern (PostgreSQL manual, psql, Patterns)."""
+    quoted = name.replace('"', '""')
+    return f'"{quoted}"'
 
 
 def _format_arguments(encoding: Encoding) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ def _database(row: Fields) -> InspectedDatabase:
         extensions=row.texts("extensions"),
         owners=None if owner is None else (owner,),
         granted_roles=row.texts("granted_roles"),
+        excluded_table_data=row.texts("excluded_table_data"),
         row_counts=row.numbers("row_counts"),
         row_estimates=row.numbers("row_estimates"),
         object_counts=row.numbers("object_counts"),

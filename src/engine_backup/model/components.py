@@ -57,6 +57,7 @@ class Component:
     `successor`        name of the component that took this one's place in later releases
     `written`          False: old archives are restored, new ones are never made
     `has_schema_version` its database says in table schema_version how far its schema was brought
+    `history_kinds`    words of `--<option_prefix>exclude=`, and the tables each means, as a pattern
     `packages`         without which it cannot be used after a restore; empty where no release says
     """
 
@@ -85,6 +86,7 @@ class Component:
     after_load: AfterLoad = AfterLoad.NOTHING
     has_schema_version: bool = False
     packages: tuple[str, ...] = ()
+    history_kinds: tuple[tuple[str, str], ...] = ()
 
     @property
     def credentials_file(self) -> str:
@@ -152,6 +154,11 @@ DWH = Component(
     default_user="ovirt_engine_history",
     has_schema_version=True,
     packages=("ovirt-engine-dwh",),
+    history_kinds=(
+        ("samples", "*_samples_history"),
+        ("hourly", "*_hourly_history"),
+        ("daily", "*_daily_history"),
+    ),
 )
 
 REPORTS = Component(

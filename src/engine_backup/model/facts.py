@@ -10,6 +10,7 @@ from engine_backup.model.archive import DumpMember, FileEntry
 from engine_backup.model.components import Component
 from engine_backup.model.engine_setup import ArchivedSetup, SetupFacts
 from engine_backup.model.errors import Problem
+from engine_backup.model.excluded_data import TableFact
 from engine_backup.model.journal import JournalFacts
 from engine_backup.model.pkcs12 import Pkcs12Facts
 from engine_backup.model.preflight import CertificateFact, PreflightFacts
@@ -95,7 +96,8 @@ class DatabaseFacts:
 
     `enabled` None: engine-setup's answers do not mention it. `error` says why
     it cannot be dumped, None when it can. `size` in bytes. `hosted_engine`: it
-    knows a machine that the engine itself runs in.
+    knows a machine that the engine itself runs in. `tables` are looked at only where rows of some are to be
+    left out.
     """
 
     component: Component
@@ -104,6 +106,7 @@ class DatabaseFacts:
     error: Problem | None = None
     size: int = 0
     hosted_engine: bool = False
+    tables: tuple[TableFact, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,8 +152,8 @@ class DumpFacts:
     `programs_major` is the major version of the pg_dump that wrote it (0: not told).
     `unpacked_size` in bytes, None when only unpacking would tell. `privileges` are what dumps do
     not hold, as the manifest tells them. `tables` are those that it makes, as `schema.name`; `owners` own
-    them. `database` is the one it was made of, `role` who made it, as the manifest tells. Empty where
-    nothing says so.
+    them. `database` is the one it was made of, `role` who made it, as the manifest tells. `excluded` are
+    tables whose rows were left out on purpose. Empty where nothing says so.
     """
 
     member: DumpMember
@@ -166,6 +169,7 @@ class DumpFacts:
     database: str = ""
     role: str = ""
     tables: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

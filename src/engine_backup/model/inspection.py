@@ -33,7 +33,8 @@ class InspectedDatabase:
     `role` is who dumped it, or would log in; `owners` own tables. Versions are such as `15.18`. `size` is
     that on the server's disk. `table_sizes` says where tables were measured: `ON_DISK` (with indexes),
     `IN_DUMP` (the text of their rows), or "" for nowhere. `row_counts` are exact, `row_estimates` the
-    planner's, by `schema.table`. `unknown` says why something is None.
+    planner's, by `schema.table`. `excluded_table_data`: tables whose rows were left out on purpose; None as
+    for most backups. `unknown` says why something is None.
     """
 
     database: str | None = None
@@ -54,6 +55,7 @@ class InspectedDatabase:
     row_counts: Mapping[str, int] | None = None
     row_estimates: Mapping[str, int] | None = None
     object_counts: Mapping[str, int] | None = None
+    excluded_table_data: tuple[str, ...] | None = None
     unknown: str = ""
 
 

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
+from engine_backup.model.printable import printable
+
 FORMAT = "engine-backup manifest"
 FORMAT_VERSION = 1
 
@@ -35,6 +37,13 @@ def raw_size(manifest: Mapping[str, Any] | None, name: str) -> int | None:
     """Return a member's unpacked size in bytes; None where the manifest says nothing that makes sense."""
     size = (member_row(manifest, name) or {}).get("raw_size")
     return size if type(size) is int and size >= 0 else None
+
+
+def excluded_tables(manifest: Mapping[str, Any] | None, name: str) -> tuple[str, ...]:
+    """Return the tables, `schema.table`, whose rows were left out of a dump, fit to be printed."""
+    said = (member_row(manifest, name) or {}).get("excluded_table_data")
+    tables = cast("list[object]", said) if isinstance(said, list) else []
+    return tuple(printable(table) for table in tables if isinstance(table, str))
 
 
 def render(content: Mapping[str, Any]) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from engine_backup.model import verify_levels
-from engine_backup.model.components import BY_NAME, SCOPES
+from engine_backup.model.components import BY_NAME, DATABASES, SCOPES, Component
 from engine_backup.model.errors import UsageError
+from engine_backup.model.excluded_data import TablePattern
 from engine_backup.model.exporting import EXPORT_FORMS
 from engine_backup.model.live import LIVE
 from engine_backup.model.modes import MODES
@@ -114,3 +115,22 @@ def read_mode(text: str) -> str:
     if text not in MODES:
         raise UsageError(f"invalid mode '{text}'", f"use one of {', '.join(MODES)}")
     return text
+
+
+def read_table_pattern(text: str) -> TablePattern:
+    """Return which rows to leave out: a component, a colon, and a pattern for its tables."""
+    name, _, pattern = text.partition(":")
+    if not pattern or name not in (component.name for component in DATABASES):
+        names = ", ".join(component.name for component in DATABASES)
+        hint = f"write COMPONENT:TABLE, where the component is one of {names}, and * stands for any letters"
+        raise UsageError(f"invalid tables '{text}'", hint)
+    return TablePattern(name, pattern, f"--exclude-table-data={text}")
+
+
+def read_history_kind(component: Component, text: str) -> TablePattern:
+    """Return which rows to leave out: one of a component's kinds of history."""
+    patterns = dict(component.history_kinds)
+    option = f"--{component.option_prefix}exclude"
+    if text not in patterns:
+        raise UsageError(f"invalid history '{text}' for {option}", f"use one of {', '.join(patterns)}")
+    return TablePattern(component.name, patterns[text], f"{option}={text}")

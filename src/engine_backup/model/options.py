@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from engine_backup.model import verify_levels
 from engine_backup.model.components import BY_NAME, DATABASES, SCOPES, Component
@@ -41,6 +41,7 @@ from engine_backup.model.option_values import (
     read_dump_format,
     read_dump_shape,
     read_export_form,
+    read_history_kind,
     read_jobs,
     read_level,
     read_mode,
@@ -48,6 +49,7 @@ from engine_backup.model.option_values import (
     read_port,
     read_scope,
     read_seconds,
+    read_table_pattern,
     read_tar_compressor,
 )
 
@@ -125,6 +127,9 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            metavar="NAME", modes=(ROLLBACK, COMMIT)),
     Option("--include-path", "include_paths", "save or restore this path too; may be given several times",
            GENERAL, metavar="PATH", repeatable=True, modes=(BACKUP, RESTORE)),
+    Option("--exclude-table-data", "excluded_tables", "leave out the rows of tables of a database, such as"
+           " dwh:*_samples_history; may be given several times", PACKING, metavar="C:PATTERN",
+           read=read_table_pattern, repeatable=True, modes=(BACKUP,)),
     Option("--hook-timeout", "hook_timeout", "how long the scripts of a stage, and each program, among the"
            " hooks may take (default: 3600)", GENERAL, metavar="SECONDS", read=read_seconds),
     Option("--jobs", "jobs", "how many databases, files among them, are saved at the same time (default: by"
@@ -244,6 +249,19 @@ DATABASE_OPTIONS: tuple[Option, ...] = (
 # fmt: on
 
 
+HISTORY_OPTION = Option(
+    "--{x}exclude", "excluded_history", "leave out rows of history: {words}; repeatable", "", metavar="KIND",
+    repeatable=True, modes=(BACKUP,),
+)  # fmt: skip
+
+
+def history_option(component: Component) -> Option:
+    """Return the option that leaves out rows of a component with kinds of history."""
+    words = ", ".join(word for word, _ in component.history_kinds)
+    option = fill_in(HISTORY_OPTION, component)
+    return replace(option, help=option.help.format(words=words), read=partial(read_history_kind, component))
+
+
 def fill_in(template: Option, component: Component) -> Option:
     """Return the option of one database that a template stands for."""
     prefix = component.option_prefix
@@ -260,7 +278,8 @@ def fill_in(template: Option, component: Component) -> Option:
 def all_options() -> tuple[Option, ...]:
     """Return every option, the general ones first."""
     database_options = (fill_in(t, c) for c in DATABASES for t in DATABASE_OPTIONS)
-    return (*GENERAL_OPTIONS, *database_options)
+    history_options = (history_option(c) for c in DATABASES if c.history_kinds)
+    return (*GENERAL_OPTIONS, *database_options, *history_options)
 
 
 def option_name(field: str, component: Component) -> str:

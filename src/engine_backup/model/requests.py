@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Union
 
 from engine_backup.model.components import SCOPE_ALL
+from engine_backup.model.excluded_data import TablePattern
 from engine_backup.model.facts import Credentials
 from engine_backup.model.hooks import TIME_LIMIT_SECONDS
 from engine_backup.model.secret import Secret
@@ -49,7 +50,7 @@ class BackupRequest:
     """`--mode=backup`. `preset` is None when none was named: the plan chooses by risk.
 
     `file_named`: the person named the file; else hooks may name another. `jobs`: how many members are made
-    at the same time; None is decided by the processors.
+    at the same time; None is decided by the processors. `excluded`: tables whose rows are not wanted.
     """
 
     surroundings: Surroundings
@@ -62,6 +63,7 @@ class BackupRequest:
     no_overwrite: bool = False
     file_named: bool = True
     jobs: int | None = None
+    excluded: tuple[TablePattern, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ A step is data: what to do, and in `str()` the line that `--dry-run` prints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Union
 
 from engine_backup.model.archive import FileEntry
 from engine_backup.model.components import AfterLoad, Component
 from engine_backup.model.engine_setup import RunEngineSetup
 from engine_backup.model.errors import Problem
+from engine_backup.model.excluded_data import ExcludedData
 from engine_backup.model.facts import Credentials
 from engine_backup.model.presets import Encoding, Packing
 from engine_backup.model.secret import Secret
@@ -59,15 +60,21 @@ class SaveFiles:
 
 @dataclass(frozen=True)
 class DumpDatabase:
-    """Dump one PostgreSQL database, of `size` bytes on its server, from its snapshot."""
+    """Dump one PostgreSQL database, of `size` bytes on its server, from its snapshot.
+
+    `excluded` are tables whose rows are left out; they do not count in `size`.
+    """
 
     component: Component
     credentials: Credentials
     encoding: Encoding
     size: int = 0
+    excluded: ExcludedData = field(default_factory=ExcludedData)
 
     def __str__(self) -> str:
         how = f"{self.encoding.dump_format}, {packing_text(self.encoding.packing)}"
+        if self.excluded.tables:
+            how += f", without rows of {', '.join(self.excluded.names)}"
         return f"dump the {self.component.label} database {self.credentials.address} ({how})"
 
 
@@ -213,7 +220,8 @@ class LoadDump:
 
     `final_name` is what the database is called in the end. `unpacked`: the dump is unpacked to the
     temporary directory first, which lets `jobs` processes load it at the same time; else it is streamed.
-    `settings` are names and values for the sessions that load.
+    `settings` are names and values for the sessions that load. `reason`: why it is not unpacked although
+    several processes could load it then.
     """
 
     component: Component
@@ -223,9 +231,11 @@ class LoadDump:
     unpacked: bool
     final_name: str = ""
     settings: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
 
     def __str__(self) -> str:
         how = f"unpacked first, {self.jobs} jobs" if self.unpacked else "streamed"
+        how += f": {self.reason}" if self.reason else ""
         grants = "with" if self.permissions else "without"
         place = self.credentials.address
         return f"load the {self.component.label} database into {place} ({how}, {grants} permissions)"

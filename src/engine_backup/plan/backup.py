@@ -7,12 +7,13 @@ scope is a problem; an engine that is not set up gives files only, with a warnin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from engine_backup.model.components import COMPONENTS, FILES, Component, Kind, in_scope
+from engine_backup.model.components import BY_NAME, COMPONENTS, FILES, Component, Kind, in_scope
 from engine_backup.model.errors import Problem
+from engine_backup.model.excluded_data import TablePattern
 from engine_backup.model.facts import BackupFacts, DatabaseFacts, FileFacts
 from engine_backup.model.hooks import LATE_STAGE_OF_MODE
 from engine_backup.model.modes import BACKUP
@@ -32,6 +33,7 @@ from engine_backup.model.steps import (
     SaveMembers,
     TakeSnapshots,
 )
+from engine_backup.plan import excluded_data
 
 NO_HOOKS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 # A dump waits for its server now and then; each is a session on a server that others use too.
@@ -58,7 +60,7 @@ def plan_backup(
         *_file_steps(saved, request, preset, extra_paths),
         *(CopySqlite(f.component) for f in facts.single_files if f.component.name in chosen),
     )
-    parts = _in_order([_dump_step(d, request, preset) for d in _by_size(databases)], files)
+    parts = _in_order(_by_size(_dump_step(d, request, preset) for d in databases), files)
     steps = (
         AnnounceStart(saved),
         TakeSnapshots(tuple((d.component, d.credentials) for d in databases if d.credentials)),
@@ -96,8 +98,8 @@ def is_hosted_engine(facts: BackupFacts) -> bool:
     return facts.host.hosted_engine or any(database.hosted_engine for database in facts.databases)
 
 
-def _by_size(databases: tuple[DatabaseFacts, ...]) -> list[DatabaseFacts]:
-    return sorted(databases, key=lambda database: database.size, reverse=True)
+def _by_size(dumps: Iterable[DumpDatabase]) -> list[DumpDatabase]:
+    return sorted(dumps, key=lambda dump: dump.size, reverse=True)
 
 
 def _in_order(dumps: Sequence[Part], files: Sequence[Part]) -> tuple[Part, ...]:
@@ -132,7 +134,13 @@ def _dump_step(facts: DatabaseFacts, request: BackupRequest, preset: Preset) -> 
     if facts.credentials is None:
         raise ValueError(f"{facts.component.name} is planned without credentials")
     packed = _encoding(facts.component, request, preset)
-    return DumpDatabase(facts.component, facts.credentials, packed, facts.size)
+    excluded = excluded_data.choose(_patterns(facts.component, request), facts.tables)
+    size = max(0, facts.size - excluded.size)
+    return DumpDatabase(facts.component, facts.credentials, packed, size, excluded)
+
+
+def _patterns(component: Component, request: BackupRequest) -> list[TablePattern]:
+    return [pattern for pattern in request.excluded if pattern.component == component.name]
 
 
 def encoding_of(component: Component, request: BackupRequest, facts: BackupFacts) -> Encoding:
@@ -173,6 +181,11 @@ def _warnings(request: BackupRequest, facts: BackupFacts, saved: tuple[Component
         for f in facts.single_files
         if f.exists and not f.enabled and in_scope(f.component, scopes)
     ]
+    warnings += [
+        f"{pattern.option} has no effect: the {BY_NAME[pattern.component].label} database is not saved"
+        for pattern in request.excluded
+        if BY_NAME[pattern.component] not in saved
+    ]
     return tuple(warnings)
 
 
@@ -194,6 +207,9 @@ def _problems(
     for database in facts.databases:
         if in_scope(database.component, scopes):
             problems += _database_problems(database)
+        if database.tables:
+            patterns = _patterns(database.component, request)
+            problems += excluded_data.problems(database.component, patterns, database.tables)
     for file in facts.single_files:
         if in_scope(file.component, scopes):
             problems += _file_problems(file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from engine_backup.model.checks import Check, Outcome
@@ -35,11 +35,14 @@ class Differences:
     same: bool
 
 
-def inventory_checks(component: str, recorded: Inventory | None, restored: Inventory) -> tuple[Check, ...]:
+def inventory_checks(
+    component: str, recorded: Inventory | None, restored: Inventory, excluded: Collection[str] = ()
+) -> tuple[Check, ...]:
     """Return a check for each kind and moment that a component's database has, as a manifest told them.
 
     `restored` is what was read, the same way, from its restored database. A manifest that tells nothing is
-    one check that is not in the archive; a database that never has any of it, none.
+    one check that is not in the archive; a database that never has any of it, none. Of `excluded` tables
+    (`schema.table`) the backup left the rows out: what is told of them is not in the archive.
     """
     kinds = tuple(kind for kind in OBJECT_KINDS if kind.component == component)
     moments = tuple(moment for moment in MOMENTS if moment.component == component)
@@ -48,15 +51,19 @@ def inventory_checks(component: str, recorded: Inventory | None, restored: Inven
             component, NAME, Outcome.NOT_IN_ARCHIVE, "the archive does not say what it should hold"
         )
         return (absent,) if kinds or moments else ()
-    checks = (_kind_check(k, recorded.kinds.get(k.name), restored.kinds.get(k.name)) for k in kinds)
-    return (
-        *(check for check in checks if check is not None),
-        *(
-            _moment_check(moment, recorded.moments[moment.name], restored.moments.get(moment.name))
-            for moment in moments
-            if moment.name in recorded.moments
-        ),
+    checks = (
+        *(_kind_check(k, recorded.kinds.get(k.name), restored.kinds.get(k.name)) for k in kinds),
+        *(_moment_check(m, recorded.moments.get(m.name), restored.moments.get(m.name)) for m in moments),
     )
+    lost = {
+        *(k.label for k in kinds if any(f"public.{source.table}" in excluded for source in k.sources)),
+        *(m.label for m in moments if any(f"public.{table}" in excluded for table in m.tables)),
+    }
+    return tuple(_left_out(check) if check.name in lost else check for check in checks if check is not None)
+
+
+def _left_out(check: Check) -> Check:
+    return Check(check.subject, check.name, Outcome.NOT_IN_ARCHIVE, "the backup left the rows out")
 
 
 def differences(then: KindInventory, now: KindInventory) -> Differences:
@@ -115,7 +122,9 @@ def _findings(kind: ObjectKind, found: Differences) -> list[str]:
     return lines or [f"{kind.label}: others than those that the archive names are missing, new or changed"]
 
 
-def _moment_check(moment: Moment, then: str, now: str | None) -> Check:
+def _moment_check(moment: Moment, then: str | None, now: str | None) -> Check | None:
+    if then is None:
+        return None
     if then == now:
         return Check(moment.component, moment.label, Outcome.PASS, then)
     finding = f"the {moment.label} is of {now or 'unknown time'}, the archive says {then}"

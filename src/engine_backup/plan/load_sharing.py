@@ -12,6 +12,7 @@ from dataclasses import dataclass
 # Each is a connection to a server that other programs use too (`max_connections` of PostgreSQL is 100).
 MOST_JOBS = 8
 LEAST_AT_ONCE = 2
+NO_ROOM = "no room for {:,} MiB of it unpacked in the temporary directory"
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Share:
-    """How one database is loaded: more than one process needs the dump `unpacked` to a file."""
+    """How one database is loaded: more than one process needs the dump `unpacked` to a file.
+
+    `reason`: why it is not, as far as that is not what anybody would expect.
+    """
 
     jobs: int
     unpacked: bool
+    reason: str = ""
 
 
 def at_once(count: int, cores: int) -> int:
@@ -54,7 +59,8 @@ def share_out(works: Sequence[Work], cores: int, free_space: int) -> dict[str, S
         unpacked = jobs > 1 and room
         if unpacked:
             free_space -= work.unpacked_size or 0
-        shares[work.name] = Share(jobs if unpacked else 1, unpacked)
+        reason = NO_ROOM.format((work.unpacked_size or 0) >> 20) if jobs > 1 and not unpacked else ""
+        shares[work.name] = Share(jobs if unpacked else 1, unpacked, reason)
     return shares
 
 

@@ -92,6 +92,7 @@ class _Rules:
             share.unpacked,
             _final(target).database,
             self._settings(target, jobs),
+            share.reason,
         )
 
     def fixes(self, target: TargetDatabase) -> list[ApplyFixes]:

@@ -40,6 +40,7 @@ from engine_backup.plan import (
     clashes,
     database_checks,
     engine_setup,
+    excluded_data,
     hook_steps,
     hosted_engine,
     pkcs12,
@@ -229,6 +230,7 @@ def _warnings(facts: RestoreFacts, selection: Selection, components: tuple[Compo
             warnings.append(_gone(component, restored=component in components))
     for target in facts.targets:
         warnings += database_checks.warnings(target, facts)
+        warnings += excluded_data.warnings(target.component, archive.dumps[target.component.name].excluded)
     warnings += [
         f"both {component.label} and {BY_NAME[component.successor].label} dumps found in the backup file"
         for component in map(BY_NAME.__getitem__, archive.dumps)

@@ -111,6 +111,7 @@ def _custom(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]
         owners=_owners(e.owner for e in contents.entries if e.description == "TABLE"),
         database=contents.header.dbname or _recorded(archive, member, "database"),
         role=_recorded(archive, member, "role"),
+        excluded=manifest.excluded_tables(archive.manifest, member.member),
         tables=load_rules.made_tables(contents.entries),
     )
 
@@ -202,6 +203,7 @@ def _plain(archive: Archive, member: DumpMember) -> DumpFacts:
         owners=_owners(owners),
         database=_recorded(archive, member, "database"),
         role=_recorded(archive, member, "role"),
+        excluded=manifest.excluded_tables(archive.manifest, member.member),
         tables=tuple(tables.names),
     )
 

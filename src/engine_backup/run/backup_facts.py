@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg2
 
-from engine_backup.drivers import config_files, host, otopi_answers, postgres, postgres_programs
+from engine_backup.drivers import config_files, host, otopi_answers, postgres, postgres_programs, table_facts
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.otopi_answers import Answers
 from engine_backup.drivers.postgres_programs import Programs
@@ -78,13 +79,15 @@ def _database(
             size = postgres.database_size(connection)
             is_engine = component.after_load is AfterLoad.ENGINE
             hosted = is_engine and postgres.has_hosted_engine(connection)
-        return DatabaseFacts(component, enabled, credentials, size=size, hosted_engine=hosted)
+            excluding = any(pattern.component == component.name for pattern in request.excluded)
+            tables = table_facts.read(connection) if excluding else ()
+        return replace(facts, size=size, hosted_engine=hosted, tables=tables)
     except psycopg2.Error as error:
         problem = Problem(f"cannot look at database '{credentials.database}': {error}", "check its rights")
-        return DatabaseFacts(component, enabled, credentials, error=problem)
+        return replace(facts, error=problem)
     except EngineBackupError as error:
         problem = Problem(error.message, error.hint)
-        return DatabaseFacts(component, enabled, credentials, error=problem)
+        return replace(facts, error=problem)
 
 
 def _single_file(component: Component, root: Path, answers: Answers) -> FileFacts:

@@ -15,4 +15,4 @@ def inventory_agrees(drilled: Drilled, database: DrilledDatabase) -> Iterable[Ch
     manifest = drilled.archive.manifest
     recorded = None if manifest is None else manifest_reading.read(manifest).inventory
     found = inventory.observe(database.credentials, database.component)
-    return inventory_checks(database.component.name, recorded, found.inventory)
+    return inventory_checks(database.component.name, recorded, found.inventory, database.dump.excluded)

@@ -99,6 +99,8 @@ def _database(row: InspectedComponent, found: InspectedDatabase) -> Section:
         ("owners", _listed(found.owners)),
         ("granted to", _listed(found.granted_roles)),
     ]
+    if found.excluded_table_data:
+        rows.append(("rows left out of", Cell(", ".join(found.excluded_table_data), Style.DOUBTFUL)))
     if found.unknown:
         rows.append(("unknown because", Cell(found.unknown, Style.DOUBTFUL)))
     return Section(f"{row.component.label} database", tuple(rows))

@@ -111,9 +111,11 @@ def _dump_database(step: DumpDatabase, saving: _Saving) -> None:
     """Stream one database through its compressor to its place."""
     run, credentials = saving.run, step.credentials
     run.reporter.say(f"- {step.component.label} database '{credentials.database}'")
+    if step.excluded.tables:
+        run.reporter.say(f"  without the rows of {', '.join(step.excluded.names)}")
     snapshot = run.held[step.component.name].facts
     programs = postgres_programs.for_dump(snapshot.server_version, run.programs)
-    arguments = dumps.dump_arguments(step.encoding, snapshot.name)
+    arguments = dumps.dump_arguments(step.encoding, snapshot.name, step.excluded.tables)
     packing = step.encoding.packing
     try:
         with (
@@ -138,6 +140,7 @@ def _dump_database(step: DumpDatabase, saving: _Saving) -> None:
         "server_version": snapshot.server_version,
         "snapshot_taken_at": snapshot.taken_at,
         "position": snapshot.position,
+        "excluded_table_data": list(step.excluded.names),
     }
 
 
