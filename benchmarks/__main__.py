@@ -39,7 +39,7 @@ def _options() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--scale", type=float, default=1.0, help="size of the engine; 1 is about 740 MB on disk (default: 1)")
     add("--vms", type=int, default=0, help="machines of the engine, instead of those of the scale")
-    add("--days", type=int, default=0, help="days of history of the engine (default: 50)")
+    add("--days", type=int, default=0, help="days of history of the engine (default: 40)")
     add("--rounds", type=int, default=3, help="how often each contender does each job (default: 3)")
     add("--jobs", default=",".join(jobs.JOBS), help=f"jobs to do: {', '.join(jobs.JOBS)} (default: all)")
     add("--unpaired", action="store_true", help="only ours: for engines on which the others take too long")

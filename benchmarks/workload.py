@@ -24,8 +24,8 @@ from engine_backup.sample import databases, engine, tree
 from engine_backup.sample.engine import SampleEngine
 from engine_backup.sample.size import Size
 
-# About 215 MB of engine and 510 MB of Data Warehouse on disk; larger sites have more machines, not more days.
-MACHINES, DAYS, EVENTS_A_DAY = 300, 50, 36
+# About 205 MB of engine and 530 MB of Data Warehouse on disk; larger sites have more machines, not more days.
+MACHINES, DAYS, EVENTS_A_DAY = 300, 40, 45
 LARGEST_KEPT = 4.0
 # A production server in small: everything durable, which scratch servers otherwise are not.
 SETTINGS = {

@@ -131,7 +131,7 @@ INSERT INTO vm_disks_usage_samples_history (history_datetime, vm_id, disks_usage
     SELECT pg_temp.present() - m * interval '1 minute', id,
            '[{"path":"/","total":"10737418240","used":"' || 1000000::bigint * (3000 + pg_temp.dice(m / 9 + n, 4000)) || '","fs":"xfs"},'
            || '{"path":"/boot","total":"1063256064","used":"' || 1000000 * (180 + n % 90) || '","fs":"xfs"}]'
-      FROM generate_series(pg_temp.size('sample_minutes'), 1, -10) m, vm;
+      FROM generate_series(pg_temp.size('sample_minutes'), 1, -1) m, vm;
 INSERT INTO storage_domain_samples_history (history_datetime, storage_domain_id, available_disk_size_gb, used_disk_size_gb, storage_domain_status)
     SELECT pg_temp.present() - m * interval '1 minute', id, 4096 - n, 1024 + n * 7 - m / 90, 1
       FROM generate_series(pg_temp.size('sample_minutes'), 1, -1) m, domain;
