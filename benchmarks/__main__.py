@@ -24,9 +24,9 @@ DIRECTORY = Path(".environment/bench")
 
 def main(words: Sequence[str]) -> int:
     """Run a benchmark; the status is 1 when a bar is not held, 2 when a program failed."""
-    options = _options().parse_args(words)
+    chosen = command_line().parse_args(words)
     try:
-        return _run(options)
+        return _run(chosen)
     except MeasuredProgramError as error:
         print(f"the benchmark failed: {error}", file=sys.stderr)
     except EngineBackupError as error:
@@ -34,7 +34,8 @@ def main(words: Sequence[str]) -> int:
     return 2
 
 
-def _options() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of the options."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     add = parser.add_argument
     add("--scale", type=float, default=1.0, help="size of the engine; 1 is about 740 MB on disk (default: 1)")
