@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -222,24 +224,40 @@ def test_an_index_that_is_not_complete_is_found(broken):
 
 
 GREEDY = """
-    CREATE FUNCTION public.greedy(name text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS '
+    CREATE FUNCTION public.grab(name text) RETURNS text LANGUAGE plpgsql AS '
         BEGIN
             BEGIN SET SESSION AUTHORIZATION postgres; EXCEPTION WHEN OTHERS THEN NULL; END;
             BEGIN RESET ROLE; EXCEPTION WHEN OTHERS THEN NULL; END;
             BEGIN ALTER ROLE engine SUPERUSER; EXCEPTION WHEN OTHERS THEN NULL; END;
+            BEGIN COPY (SELECT 1) TO ''{mark}''; EXCEPTION WHEN OTHERS THEN NULL; END;
             RETURN name;
         END';
+    CREATE FUNCTION public.greedy(name text) RETURNS text IMMUTABLE LANGUAGE plpgsql
+        AS 'BEGIN RETURN public.grab(name); END';
+    ALTER FUNCTION public.grab(text) OWNER TO engine;
     ALTER FUNCTION public.greedy(text) OWNER TO engine;
+    SET SESSION AUTHORIZATION engine;
     CREATE INDEX greedy ON public.users (public.greedy(name));
+    RESET SESSION AUTHORIZATION;
     ALTER TABLE public.users ADD CONSTRAINT greedy CHECK (public.greedy(name) IS NOT NULL) NOT VALID
 """
 
 
-def test_strangers_code_does_not_run_as_the_superuser(broken, machine):
-    assert not broken.red(GREEDY, object_counts={})
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that the server's account can write to."""
+    with tempfile.TemporaryDirectory(prefix="loaded-", dir="/tmp") as directory:  # noqa: S108
+        Path(directory).chmod(0o777)
+        yield Path(directory)
+
+
+def test_strangers_code_does_not_run_as_the_superuser(broken, machine, open_directory):
+    red = broken.red(GREEDY.format(mark=open_directory / "mark"), object_counts={})
+    assert list(open_directory.iterdir()) == []
     with closing(machine.server.connect()) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT rolname FROM pg_roles WHERE rolsuper")
         assert cursor.fetchall() == [(machine.server.superuser,)]
+    assert not red
 
 
 def test_names_mean_what_postgresql_means_by_them(broken):
