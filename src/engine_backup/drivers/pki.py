@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Optional
 
 from engine_backup.drivers import certificates, key_stores, pkcs12, trust_stores
 from engine_backup.drivers.restored_files import UnreadableFileError
+from engine_backup.drivers.signatures import UncheckedError, has_signed
 from engine_backup.model.pki import (
     APACHE_AUTHORITY,
     DIRECTORY,
@@ -173,7 +174,7 @@ class _Engine:
                     return issuer, tuple(above), _fact(path, signer)
                 above.append(_fact(path, signer))
                 at = signer
-        except _UncheckedError:
+        except UncheckedError:
             return Issuer.UNCHECKED, tuple(above), None
         return Issuer.NOBODY, tuple(above), None
 
@@ -182,27 +183,11 @@ class _Engine:
     ) -> Iterator[tuple[str, Certificate]]:
         """Yield who signed it, those first that are valid now."""
         for path, one in sorted(known, key=lambda item: not self._is_valid(item[1])):
-            if _has_signed(one, signed):
+            if has_signed(one, signed):
                 yield path, one
 
     def _is_valid(self, one: Certificate) -> bool:
         return one.not_valid_before_utc <= self.when < one.not_valid_after_utc
-
-
-class _UncheckedError(Exception):
-    """A signature is of a kind that is not known here."""
-
-
-def _has_signed(authority: Certificate, signed: Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-
-    try:
-        signed.verify_directly_issued_by(authority)
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    except (UnsupportedAlgorithm, NotImplementedError) as error:
-        raise _UncheckedError from error
-    return True
 
 
 def _load(path: str, read: Read) -> _Loaded:
