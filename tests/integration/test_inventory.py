@@ -6,14 +6,23 @@ import json
 import re
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from engine_backup.drivers import dumps, inventory, postgres, postgres_programs, snapshots
+from engine_backup.drivers import (
+    dumps,
+    inventory,
+    inventory_document,
+    postgres,
+    postgres_programs,
+    snapshots,
+)
 from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.components import BY_NAME, DWH, ENGINE
@@ -21,6 +30,8 @@ from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.facts import Credentials
 from engine_backup.model.inventory import MOST_OBJECTS, OBJECT_COUNTS, Inventory, NamedObject
 from engine_backup.model.presets import PLAIN, Encoding, Packing
+from engine_backup.run import snapshots as run_snapshots
+from engine_backup.sample.compare import BACKUP_EVENTS
 from tests.support import golden
 from tests.support.machine import Machine, change_options, login
 from tests.support.sample import Original
@@ -339,3 +350,50 @@ def test_golden_archives(name: str, tmp_path: Path, postgres_server: ScratchServ
     assert kinds["vms"].count + kinds["templates"].count == tables["vm_static"]["rows"]
     assert "users" not in kinds
     assert inventory.observe(logins["engine"], DWH).inventory == Inventory()
+
+
+def test_a_manifest_counts_what_is_there(original: Original) -> None:
+    """Of all tables, but for those that a backup itself writes its events to."""
+    with tarfile.open(original.machine.archive) as opened:
+        stream = opened.extractfile("./manifest.json")
+        assert stream is not None
+        manifest = json.load(stream)
+    members = {member.get("component"): member for member in manifest["members"]}
+    for name, database in original.databases.items():
+        rows = {table: count for table, (count, _) in database.tables.items()}
+        counted = members[name]["row_counts"]
+        written = set(BACKUP_EVENTS) if name == "engine" else set()
+        assert {t: n for t, n in counted.items() if t not in written} == {
+            t: n for t, n in rows.items() if t not in written
+        }
+        assert members[name]["object_counts"]["tables"] == members[name]["tables"] == len(rows)
+        found = inventory.observe(original.sample.credentials[name], BY_NAME[name])
+        assert members[name]["object_counts"] == found.counts.objects
+        for kind, objects in found.inventory.kinds.items():
+            assert manifest["inventory"][kind] == inventory_document.kind_to_json(objects)
+
+
+def test_a_backup_goes_on_where_nothing_can_be_counted(postgres_server: ScratchServer) -> None:
+    """Texts of a database that knows no encoding are bytes that need not be UTF-8."""
+    credentials = login(postgres_server, "no_encoding", "no_encoding_template")
+    with closing(postgres_server.connect("postgres")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE DATABASE no_encoding TEMPLATE template0 OWNER no_encoding"
+                " ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+            )
+    credentials = replace(credentials, database="no_encoding")
+    execute(credentials, "CREATE TABLE network AS SELECT 1 AS id, E'\\377\\376'::text AS name")
+    warnings: list[str] = []
+    with run_snapshots.held([(ENGINE, credentials)]) as held:
+        with run_snapshots.described(held.values(), warnings.append) as described:
+            found = described["engine"].result()
+        assert found.inventory == Inventory()
+        assert found.fields["row_counts"] == found.fields["object_counts"] == {}
+        assert found.fields["tables"] == 1
+        (warning,) = warnings
+        assert "'no_encoding'" in warning
+        assert (
+            postgres.value(held["engine"].connection, "SELECT pg_catalog.count(*) FROM public.network") == 1
+        )

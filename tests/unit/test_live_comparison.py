@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -71,6 +72,17 @@ def test_estimates_are_marked_and_told_as_such():
         LiveTable("public.large", 1_000_000, 1_000_100, True),
         LiveTable("public.new", None, 9, True),
     )
+    assert sentence(found) == "1 min behind"
+
+
+def test_of_rows_that_were_left_out_nothing_is_said():
+    saved = seen(
+        0, {"public.users": 0, "public.a": 1, "public.audit_log": 0}, {"users": {}, "vms": {"1": "a"}}
+    )
+    live = seen(60, {"public.users": 7}, {"users": {"1": "u"}, "vms": {"1": "a"}}, {"public.audit_log": 99})
+    live = replace(live, inventory=replace(live.inventory, moments={"last_event_at": SAVED.isoformat()}))
+    found = compare("engine", "h:1/d", saved, live, ("public.users", "public.audit_log"))
+    assert ([kind.name for kind in found.kinds], found.moments, found.tables) == (["vms"], (), ())
     assert sentence(found) == "1 min behind"
 
 

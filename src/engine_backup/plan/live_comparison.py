@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from engine_backup.model.inventory import MOMENTS, OBJECT_KINDS, KindInventory, ObjectKind
@@ -12,17 +13,24 @@ from engine_backup.plan.inventory_comparison import differences
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-def compare(component: str, address: str, saved: Seen, live: Seen) -> LiveDatabase:
-    """Compare a component's database in the backup with the live one at `address`."""
+def compare(
+    component: str, address: str, saved: Seen, live: Seen, excluded: Collection[str] = ()
+) -> LiveDatabase:
+    """Compare a component's database in the backup with the live one at `address`.
+
+    Of `excluded` tables (`schema.table`) the backup left the rows out: nothing is said of them.
+    """
+    saved, live = (
+        replace(seen, rows=_without(seen.rows, excluded), estimates=_without(seen.estimates, excluded))
+        for seen in (saved, live)
+    )
     kinds = (
         _kind(kind, saved.inventory.kinds.get(kind.name), live.inventory.kinds.get(kind.name))
         for kind in OBJECT_KINDS
-        if kind.component == component
+        if kind.component == component and not _any_of((source.table for source in kind.sources), excluded)
     )
-    times = (
-        (m.name, saved.inventory.moments, live.inventory.moments) for m in MOMENTS if m.component == component
-    )
-    moments = (LiveMoment(name, then.get(name), now.get(name)) for name, then, now in times)
+    names = [m.name for m in MOMENTS if m.component == component and not _any_of(m.tables, excluded)]
+    moments = (LiveMoment(n, saved.inventory.moments.get(n), live.inventory.moments.get(n)) for n in names)
     both = saved.rows.keys() & (live.rows.keys() | live.estimates.keys())
     return LiveDatabase(
         component=component,
@@ -35,6 +43,14 @@ def compare(component: str, address: str, saved: Seen, live: Seen) -> LiveDataba
         tables_compared=len(both),
         tables=tuple(_tables(saved, live)),
     )
+
+
+def _without(counts: Mapping[str, int], excluded: Collection[str]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if name not in excluded}
+
+
+def _any_of(tables: Iterable[str], excluded: Collection[str]) -> bool:
+    return any(f"public.{table}" in excluded for table in tables)
 
 
 def sentence(found: LiveDatabase) -> str:

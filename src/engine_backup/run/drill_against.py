@@ -57,6 +57,7 @@ def _compared(request: DrillRequest, drilled: Drilled, database: DrilledDatabase
         printable(login.address),
         Seen(_saved_at(drilled, component), _printable_names(database.rows), restored.inventory),
         Seen(live.at, live.counts.rows, live.inventory, live.counts.estimates),
+        database.dump.excluded,
     )
 
 
