@@ -94,9 +94,9 @@ FAULTS = {
         f"lies on storage domain {NOWHERE}, which does not exist",
     ),
     "a permission on something that is missing": (
-        f"UPDATE permissions SET object_id = '{NOWHERE}' WHERE object_type_id = 2",
+        f"UPDATE permissions SET object_id = '{NOWHERE}' WHERE object_type_id = 3",
         "engine: references",
-        f"is for machine or template {NOWHERE}, which does not exist",
+        f"is for host {NOWHERE}, which does not exist",
     ),
     "a sequence behind its table": (
         "SELECT setval('public.audit_log_audit_log_id_seq', 5)",

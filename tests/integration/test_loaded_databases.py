@@ -184,9 +184,17 @@ def test_a_planted_fault_is_named(broken, statements, check, finding):
 
 
 def test_nothing_else_turns_red_with_a_fault_that_changes_no_number(broken):
-    assert set(broken.red(f"UPDATE permissions SET object_id = '{NOWHERE}' WHERE object_type_id = 2")) == {
+    assert set(broken.red(f"UPDATE permissions SET object_id = '{NOWHERE}' WHERE object_type_id = 3")) == {
         "references"
     }
+
+
+def test_what_healthy_engines_leave_behind_is_told_and_no_fault(broken):
+    statements = f"UPDATE permissions SET object_id = '{NOWHERE}' WHERE object_type_id = 2"
+    check = broken.checks(statements)["references"]
+    assert check.outcome is Outcome.PASS
+    assert "12 rows were left behind" in check.detail
+    assert f"is for virtual machine {NOWHERE}, which does not exist" in check.detail
 
 
 LYING = """

@@ -151,6 +151,13 @@ def test_each_broken_rule_has_its_place():
     assert check.detail == "9 rules; 2 are about tables that this release does not have"
 
 
+def test_what_engines_leave_behind_is_told():
+    left = (BrokenReference(12, ("permission 1", "permission 2")), BrokenReference(1, ("permission 3",)))
+    check = soundness.references(ENGINE, CheckedReferences(9, 0, (), left))
+    assert check.outcome is Outcome.PASS
+    assert check.detail == "9 rules; 13 rows were left behind, as engines do: permission 1"
+
+
 def test_without_any_rule_nothing_is_proven():
     check = soundness.references(ENGINE, CheckedReferences(0, len(REFERENCES)))
     assert check.outcome is Outcome.NOT_IN_ARCHIVE

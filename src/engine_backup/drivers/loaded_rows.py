@@ -49,7 +49,8 @@ def check_references(
 ) -> CheckedReferences:
     """Look at each rule whose tables and columns are `there`. Raises `psycopg2.Error`."""
     checked = skipped = 0
-    broken = []
+    broken: list[BrokenReference] = []
+    leftovers: list[BrokenReference] = []
     for reference in references:
         if not reference.needs <= there.keys():
             skipped += 1
@@ -57,8 +58,9 @@ def check_references(
         checked += 1
         found = _composed(connection, _breaking(reference, there))
         if found:
-            broken.append(BrokenReference(int(found[0][2]), tuple(_finding(reference, row) for row in found)))
-    return CheckedReferences(checked, skipped, tuple(broken))
+            told = BrokenReference(int(found[0][2]), tuple(_finding(reference, row) for row in found))
+            (leftovers if reference.leftovers else broken).append(told)
+    return CheckedReferences(checked, skipped, tuple(broken), tuple(leftovers))
 
 
 def _finding(reference: Reference, row: tuple[Any, ...]) -> str:

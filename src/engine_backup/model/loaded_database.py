@@ -67,11 +67,15 @@ class BrokenReference:
 
 @dataclass(frozen=True)
 class CheckedReferences:
-    """How many rules were looked at, how many this schema has no tables for, and which are broken."""
+    """How many rules were looked at, how many this schema has no tables for, and which are broken.
+
+    `leftovers` are broken as on healthy engines.
+    """
 
     checked: int
     skipped: int
     broken: tuple[BrokenReference, ...] = ()
+    leftovers: tuple[BrokenReference, ...] = ()
 
 
 @dataclass(frozen=True)

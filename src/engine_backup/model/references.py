@@ -3,7 +3,7 @@
 Each row is a rule that holds on every healthy engine of the releases that have its tables: a foreign key of
 the product's own schema (they are looked at again where a database has lost the constraint), or a join that
 the product's own lists of machines, hosts and storage domains are made of. Permissions have no foreign keys
-to what they are for; listed are those kinds that the product deletes along with their object.
+to what they are for, and the product forgets to delete some: of machines of a removed data center, say.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class Reference:
     `targets` are tables with their columns; `only` is a column, and the values (as text) that make a row
     fall under the rule. `identity` is the column that names a row. `finding` says what is wrong of one row:
     `{id}` is its identity, `{value}` what it refers to. `exempt` is a value that refers to no row.
+    `leftovers`: healthy engines have rows that break the rule, so that it is told of, and no fault.
     """
 
     table: str
@@ -30,6 +31,7 @@ class Reference:
     finding: str
     only: tuple[str, tuple[str, ...]] | None = None
     exempt: str = ""
+    leftovers: bool = False
 
     @property
     def needs(self) -> frozenset[tuple[str, str]]:
@@ -59,10 +61,14 @@ def _half(place: str, target: str) -> Reference:
     return Reference(table, column, ((target, column),), column, finding)
 
 
-def _permission(kinds: tuple[str, ...], what: str, *targets: tuple[str, str]) -> Reference:
-    """A permission for an object; `kinds` are numbers of the product's VdcObjectType."""
+def _permission(kind: int, what: str, place: str, *, leftovers: bool = False) -> Reference:
+    """A permission for an object; `kind` is a number of the product's VdcObjectType."""
+    table, column = place.split(".")
     finding = f"permission {{id}} is for {what} {{value}}, which does not exist"
-    return Reference("permissions", "object_id", targets, "id", finding, ("object_type_id", kinds))
+    only = ("object_type_id", (str(kind),))
+    return Reference(
+        "permissions", "object_id", ((table, column),), "id", finding, only, leftovers=leftovers
+    )
 
 
 _VMS = ("entity_type", ("VM",))
@@ -141,14 +147,16 @@ REFERENCES: tuple[Reference, ...] = (
         f"machine {{id}} is in pool {{value}}, {_MISSING}", "vm_guid"),
     _to("permissions.role_id", "roles.id", f"permission {{id}} gives role {{value}}, {_MISSING}", "id"),
     Reference("permissions", "ad_element_id", (("users", "user_id"), ("ad_groups", "id")), "id",
-              f"permission {{id}} is given to user or group {{value}}, {_MISSING}", exempt=EVERYONE),
-    _permission(("2", "4"), "machine or template", ("vm_static", "vm_guid")),
-    _permission(("3",), "host", ("vds_static", "vds_id")),
-    _permission(("5",), "pool", ("vm_pools", "vm_pool_id")),
-    _permission(("9",), "cluster", ("cluster", "cluster_id")),
-    _permission(("9",), "cluster", ("vds_groups", "vds_group_id")),
-    _permission(("11",), "storage domain", ("storage_domain_static", "id")),
-    _permission(("14",), "data center", ("storage_pool", "id")),
-    _permission(("19",), "disk", ("base_disks", "disk_id")),
-    _permission(("20",), "network", ("network", "id")),
+              f"permission {{id}} is given to user or group {{value}}, {_MISSING}", exempt=EVERYONE,
+              leftovers=True),
+    _permission(2, "virtual machine", "vm_static.vm_guid", leftovers=True),
+    _permission(3, "host", "vds_static.vds_id"),
+    _permission(4, "template", "vm_static.vm_guid"),
+    _permission(5, "pool", "vm_pools.vm_pool_id", leftovers=True),
+    _permission(9, "cluster", "cluster.cluster_id"),
+    _permission(9, "cluster", "vds_groups.vds_group_id"),
+    _permission(11, "storage domain", "storage_domain_static.id"),
+    _permission(14, "data center", "storage_pool.id"),
+    _permission(19, "disk", "base_disks.disk_id"),
+    _permission(20, "network", "network.id", leftovers=True),
 )  # fmt: skip

@@ -95,6 +95,11 @@ def references(subject: str, found: CheckedReferences) -> Check:
     detail = f"{found.checked:,} rules"
     if found.skipped:
         detail += f"; {found.skipped:,} are about tables that this release does not have"
+    if found.leftovers:
+        number = sum(left.rows for left in found.leftovers)
+        detail += (
+            f"; {number:,} rows were left behind, as engines do: {printable(found.leftovers[0].findings[0])}"
+        )
     if not found.checked:
         return check(subject, "references", (), detail, Outcome.NOT_IN_ARCHIVE)
     return check(subject, "references", findings, detail)
