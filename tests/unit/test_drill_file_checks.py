@@ -6,8 +6,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
+from cryptography.hazmat.primitives.serialization import pkcs12 as library
 
-from engine_backup.drivers import trust_stores
+from engine_backup.drivers import pkcs12, trust_stores
 from engine_backup.model.archive import DumpMember
 from engine_backup.model.checks import Outcome
 from engine_backup.model.components import ENGINE
@@ -17,6 +20,8 @@ from engine_backup.model.preflight import CertificateFact
 from engine_backup.model.secret import Secret
 from engine_backup.plan import log_in_checks, name_checks, pki_checks
 from engine_backup.plan.name_checks import Names
+from engine_backup.sample.pki import _material
+from tests.support.certificates import Authority, pkcs12_store
 
 NOW = datetime(2026, 11, 22, tzinfo=timezone.utc)
 DIRECTORY = "/etc/pki/ovirt-engine"
@@ -181,12 +186,35 @@ def test_every_file_that_names_the_database_is_compared():
     ("content", "problem"),
     [
         (b"", "it is empty"),
-        (b"\x30\x82", ""),
-        (b"\xfe\xed\xfe\xed\0\0\0\1\0\0\0\0" + bytes(20), "it has another password"),
-        (b"\xfe\xed\xfe\xed\0\0\0\1", "it has another password"),
+        (b"\x30\x82", None),
+        (b"something", None),
+        (b"\xfe\xed\xfe\xed\0\0\0\3", None),
+        (b"\xfe\xed\xfe\xed\0\0\0\1\0\0\0\0" + bytes(20), pkcs12.NOT_OPENED),
+        (b"\xfe\xed\xfe\xed\0\0\0\1", pkcs12.NOT_OPENED),
     ],
 )
-def test_trust_stores(content: bytes, problem: str):
-    found = trust_stores.problem(content, Secret("mypass"), None)
-    assert found.startswith(problem)
-    assert bool(found) is bool(problem)
+def test_trust_stores_that_are_none(content: bytes, problem: str | None):
+    assert trust_stores.problem(content, Secret("mypass"), None) == problem
+
+
+def test_trust_stores_as_java_makes_them_today():
+    authority, other = Authority("ca").identity.certificate, Authority("ca").identity.certificate
+    encryption = BestAvailableEncryption(b"mypass")
+    store = library.serialize_key_and_certificates(None, None, None, [authority], encryption)
+    assert trust_stores.problem(store, Secret("mypass"), authority) == ""
+    assert trust_stores.problem(store, Secret("mypass"), other) == trust_stores.WITHOUT_AUTHORITY
+    assert trust_stores.problem(store, Secret("another"), authority) == pkcs12.NOT_OPENED
+    keys = pkcs12_store(Authority("ca").identity, b"mypass")
+    assert (
+        trust_stores.problem(keys, Secret("mypass"), authority) == "it holds a key, which nobody is to trust"
+    )
+
+
+def test_the_trust_store_of_the_sample_engine():
+    files = _material("e.lab")
+    (authority,) = x509.load_pem_x509_certificates(files["ca.pem"])
+    assert trust_stores.problem(files[".truststore"], Secret("mypass"), authority) == ""
+    assert trust_stores.problem(files[".truststore"], Secret("other"), authority) == pkcs12.NOT_OPENED
+    other = Authority("ca").identity.certificate
+    found = trust_stores.problem(files[".truststore"], Secret("mypass"), other)
+    assert found == trust_stores.WITHOUT_AUTHORITY

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine_backup.drivers import process
 from engine_backup.drivers.host import find_program
-from engine_backup.drivers.pkcs12_outline import outline
+from engine_backup.drivers.pkcs12_outline import Outline, outline
 from engine_backup.drivers.process import Command
 from engine_backup.model.errors import EngineBackupError, ProgramError
 from engine_backup.model.pkcs12 import OldPkcs12
@@ -23,6 +23,7 @@ from engine_backup.model.secret import Secret
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12KeyAndCertificates
+    from cryptography.x509 import Certificate
 
 # Reference 9.5; the product's own constant.
 DEFAULT_PASSWORD = Secret("mypass")
@@ -138,6 +139,21 @@ def encrypted_anew(content: bytes, password: Secret, root: Path) -> bytes:
 
 def opened(content: bytes, password: Secret, root: Path) -> PKCS12KeyAndCertificates:
     """Open a file, in whatever encryption; raises `NotEncryptedError`. Programs are those of `root`."""
+    if not _bearable(content).keys:
+        raise NotEncryptedError(NO_KEY)
+    return _read(content, password, root)
+
+
+def certificates(content: bytes, password: Secret) -> tuple[Certificate, ...]:
+    """Return all certificates in a file, with which key or none; raises `NotEncryptedError`."""
+    _bearable(content)
+    bundle = _loaded(content, password)
+    held = (bundle.cert, *bundle.additional_certs)
+    return tuple(one.certificate for one in held if one is not None)
+
+
+def _bearable(content: bytes) -> Outline:
+    """Return the outline of a file that takes no more work to open than one may ask for."""
     try:
         found = outline(content)
     except ValueError as error:
@@ -146,9 +162,7 @@ def opened(content: bytes, password: Secret, root: Path) -> PKCS12KeyAndCertific
         raise NotEncryptedError(f"it asks for {found.rounds} rounds of key derivation")
     if found.key_bytes > LARGEST_KEY:
         raise NotEncryptedError(TOO_LARGE_KEY)
-    if not found.keys:
-        raise NotEncryptedError(NO_KEY)
-    return _read(content, password, root)
+    return found
 
 
 def _alias(content: bytes, bundle: PKCS12KeyAndCertificates) -> bytes | None:

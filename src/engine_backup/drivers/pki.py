@@ -145,8 +145,9 @@ class _Engine:
 
         def problem(content: bytes) -> str:
             nonlocal known
-            known = trust_stores.is_known(content)
-            return trust_stores.problem(content, self.passwords.trust_store, self.authorities[0].first)
+            found = trust_stores.problem(content, self.passwords.trust_store, self.authorities[0].first)
+            known = found is not None
+            return found or ""
 
         return replace(_looked_at(TRUST_STORE, self.read, problem), looked_into=known)
 
