@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from engine_backup.drivers.manifest_fields import Fields, all_of
+from engine_backup.drivers.manifest_fields import MOST_ROWS, Fields
 from engine_backup.model.inventory import (
     MOMENTS,
     OBJECT_KINDS,
@@ -64,7 +64,7 @@ def _kind(fields: Fields | None) -> KindInventory | None:
     """Return one kind; a list that is not as long as it says was not written by us."""
     if fields is None:
         return None
-    count, objects = fields.number("count"), all_of(fields.objects("objects"), _object)
+    count, objects = fields.number("count"), fields.take("objects", "list of names", _objects)
     if count is None or objects is None:
         return None
     if len(objects) > count or (fields.flag("complete") is True and len(objects) != count):
@@ -73,6 +73,20 @@ def _kind(fields: Fields | None) -> KindInventory | None:
     return KindInventory(count, objects, len(objects) == count, fields.matching("digest", _DIGEST) or "")
 
 
-def _object(fields: Fields) -> NamedObject | None:
-    identity, name = fields.name("id", LONGEST), fields.name("name", LONGEST)
-    return None if identity is None or name is None else NamedObject(identity, name)
+def _objects(value: object) -> tuple[NamedObject, ...] | None:
+    """Return all objects of a list, or none; there may be thousands."""
+    if not isinstance(value, list) or len(value) > MOST_ROWS:
+        return None
+    named = tuple(filter(None, map(_object, value)))
+    return named if len(named) == len(value) else None
+
+
+def _object(row: object) -> NamedObject | None:
+    """Return an object whose texts can be shown as they are: of names that are cut, others may be equal."""
+    if not isinstance(row, dict):
+        return None
+    identity, name = row.get("id"), row.get("name")
+    if not (isinstance(identity, str) and isinstance(name, str)):
+        return None
+    fits = max(len(identity), len(name)) <= LONGEST and identity.isprintable() and name.isprintable()
+    return NamedObject(identity, name) if fits else None

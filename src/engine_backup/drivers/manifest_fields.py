@@ -25,7 +25,8 @@ class Fields:
         self._place = place
         self._notes = notes
 
-    def _take(self, name: str, what: str, take: Callable[[Any], Optional[_Found]]) -> _Found | None:
+    def take(self, name: str, what: str, take: Callable[[Any], Optional[_Found]]) -> _Found | None:
+        """Return what `take` makes of a field; None from it means that the field is none of `what`."""
         value = self._found.get(name)
         if value is None:
             return None
@@ -40,23 +41,23 @@ class Fields:
 
     def key(self, name: str) -> str | None:
         """Return a text as it is: the name of a member."""
-        return self._take(name, "name", lambda v: v if isinstance(v, str) and len(v) < LONGEST_KEY else None)
+        return self.take(name, "name", lambda v: v if isinstance(v, str) and len(v) < LONGEST_KEY else None)
 
     def text(self, name: str) -> str | None:
         """Return a text, fit for a terminal and cut."""
-        return self._take(name, "text", lambda value: printable(value) if isinstance(value, str) else None)
+        return self.take(name, "text", lambda value: printable(value) if isinstance(value, str) else None)
 
     def number(self, name: str) -> int | None:
         """Return a number of bytes or things, from 0 on."""
-        return self._take(name, "number of bytes or things", _number)
+        return self.take(name, "number of bytes or things", _number)
 
     def flag(self, name: str) -> bool | None:
         """Return true or false."""
-        return self._take(name, "true or false", lambda value: value if isinstance(value, bool) else None)
+        return self.take(name, "true or false", lambda value: value if isinstance(value, bool) else None)
 
     def time(self, name: str) -> str | None:
         """Return a time with its zone, in UTC as ISO 8601."""
-        return self._take(name, "time", _time)
+        return self.take(name, "time", _time)
 
     def version(self, name: str) -> str | None:
         """Return a version: a word without blanks."""
@@ -64,28 +65,24 @@ class Fields:
 
     def matching(self, name: str, pattern: re.Pattern[str], what: str = "text of its form") -> str | None:
         """Return a text that a pattern fits as a whole."""
-        return self._take(name, what, lambda v: v if isinstance(v, str) and pattern.fullmatch(v) else None)
-
-    def name(self, name: str, longest: int) -> str | None:
-        """Return a printable text, which is not cut: of names only equal ones are the same."""
-        return self._take(name, "name", lambda v: v if _is_name(v, longest) else None)
+        return self.take(name, what, lambda v: v if isinstance(v, str) and pattern.fullmatch(v) else None)
 
     def numbers(self, name: str) -> Mapping[str, int] | None:
         """Return an object of names with numbers."""
-        return self._take(name, "list of names with numbers", _numbers)
+        return self.take(name, "list of names with numbers", _numbers)
 
     def texts(self, name: str) -> tuple[str, ...] | None:
         """Return a list of texts."""
-        return self._take(name, "list of texts", _texts)
+        return self.take(name, "list of texts", _texts)
 
     def object(self, name: str) -> Fields | None:
         """Return an object."""
-        found = self._take(name, "object", lambda value: value if isinstance(value, dict) else None)
+        found = self.take(name, "object", lambda value: value if isinstance(value, dict) else None)
         return None if found is None else Fields(found, f"{self._place}{name}.", self._notes)
 
     def objects(self, name: str) -> tuple[Fields, ...] | None:
         """Return a list of objects."""
-        found = self._take(name, "list of objects", _objects)
+        found = self.take(name, "list of objects", _objects)
         if found is None:
             return None
         return tuple(Fields(row, f"{self._place}{name}[{at}].", self._notes) for at, row in enumerate(found))
@@ -93,10 +90,6 @@ class Fields:
 
 def _number(value: object) -> int | None:
     return value if type(value) is int and 0 <= value < LARGEST_NUMBER else None
-
-
-def _is_name(value: object, longest: int) -> bool:
-    return isinstance(value, str) and len(value) <= longest and value.isprintable()
 
 
 def _numbers(value: object) -> dict[str, int] | None:
