@@ -206,7 +206,7 @@ FAULTS: dict[str, tuple[Change, str, str]] = {
     "another name in the configuration": (
         edit(CONF + "10-setup-protocols.conf", b"FQDN=engine.lab.example", b"FQDN=other.lab.example"),
         "files FQDN",
-        "the answers of engine-setup (OVESETUP_CONFIG/fqdn) says engine.lab.example,"
+        "OVESETUP_CONFIG/fqdn in the answers of engine-setup says engine.lab.example,"
         " but ENGINE_FQDN is other.lab.example",
     ),
     "a certificate for another name": (

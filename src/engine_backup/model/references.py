@@ -66,9 +66,7 @@ def _permission(kind: int, what: str, place: str, *, leftovers: bool = False) ->
     table, column = place.split(".")
     finding = f"permission {{id}} is for {what} {{value}}, which does not exist"
     only = ("object_type_id", (str(kind),))
-    return Reference(
-        "permissions", "object_id", ((table, column),), "id", finding, only, leftovers=leftovers
-    )
+    return Reference("permissions", "object_id", ((table, column),), "id", finding, only, leftovers=leftovers)
 
 
 _VMS = ("entity_type", ("VM",))

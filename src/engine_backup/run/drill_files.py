@@ -109,7 +109,7 @@ class _Archived:
         said = self._drilled.archive.manifest or {}
         recorded = said.get("fqdn") if manifest.is_ours(said) else None
         others = {
-            f"the answers of engine-setup ({FQDN_ANSWER})": self._answers.text(FQDN_ANSWER) or "",
+            f"{FQDN_ANSWER} in the answers of engine-setup": self._answers.text(FQDN_ANSWER) or "",
             "manifest.json": recorded if isinstance(recorded, str) else "",
         }
         alternative = tuple(self._configuration.get(ALTERNATIVE_NAMES).split())
