@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import random
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from engine_backup.drivers import compression
 from engine_backup.drivers.archive_reader import open_archive
 from engine_backup.drivers.archive_writer import ArchiveWriter, Owner
+from engine_backup.drivers.spooling import copied_in_kernel, nameless_file
 from engine_backup.model.archive import Generation
 from engine_backup.model.errors import EngineBackupError
 from tests.support.hostile_archives import Crafted, tar_bytes
@@ -169,3 +172,68 @@ def test_a_cut_anywhere_is_found(tmp_path: Path) -> None:
         path.write_bytes(whole[:length])
         with pytest.raises(EngineBackupError), open_archive(path, tmp_path) as archive:
             archive.check_hashes()
+
+
+class TestMembersThatWait:
+    def test_they_come_behind_the_one_in_its_place(self, tmp_path: Path) -> None:
+        spool = tmp_path / "spool"
+        spool.mkdir()
+        with (tmp_path / "a.backup").open("w+b") as target:
+            writer = ArchiveWriter(target, "", spool, WHEN)
+            writer.add_directory("db")
+            with ThreadPoolExecutor(4) as pool, writer.member("db/engine_backup.db") as sink:
+                sink.write(DUMP[:1000])
+                list(pool.map(lambda number: self.spooled(writer, number), range(8)))
+                sink.write(DUMP[1000:])
+                assert list(spool.iterdir()) == []
+            for number in reversed(range(8)):
+                writer.append(f"member-{number}")
+            writer.finish()
+        with tarfile.open(tmp_path / "a.backup") as tar:
+            found = {m.name: (m.mode, m.uname, tar.extractfile(m).read()) for m in tar if m.isfile()}
+        assert list(found)[:3] == ["./db/engine_backup.db", "./member-7", "./member-6"]
+        assert found["./db/engine_backup.db"] == (0o600, "root", DUMP)
+        assert found["./member-3"] == (0o640, "three", DUMP * 3)
+        with open_archive(tmp_path / "a.backup", tmp_path) as archive:
+            archive.check_hashes()
+
+    def spooled(self, writer: ArchiveWriter, number: int) -> None:
+        owner = Owner(number, number, "three", "three")
+        with writer.spool(f"member-{number}", WHEN, 0o640, owner) as sink:
+            for _ in range(number):
+                sink.write(DUMP)
+
+    def test_one_that_failed_was_never_there(self, tmp_path: Path) -> None:
+        with (tmp_path / "a.backup").open("w+b") as target:
+            writer = ArchiveWriter(target, "", tmp_path, WHEN)
+            with pytest.raises(KeyError), writer.spool("files") as sink:
+                sink.write(DUMP)
+                raise KeyError
+            with pytest.raises(KeyError):
+                writer.append("files")
+            with writer.spool("files") as sink:
+                sink.write(INNER)
+            writer.append("files")
+            writer.finish()
+        with open_archive(tmp_path / "a.backup", tmp_path) as archive:
+            archive.check_hashes()
+            assert archive.members["files"].size == len(INNER)
+
+    @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 1 << 20])
+    def test_the_kernel_copies_what_was_spooled(self, size: int, tmp_path: Path) -> None:
+        content = random.Random(size).randbytes(size)  # noqa: S311 - nobody must not guess it
+        with nameless_file(tmp_path) as source, (tmp_path / "a").open("w+b") as target:
+            source.write(content)
+            source.flush()
+            target.write(b"before ")
+            done = copied_in_kernel(source.fileno(), target, size)
+            assert target.tell() == 7 + done
+            target.write(content[done:] + b" behind")
+        assert (tmp_path / "a").read_bytes() == b"before " + content + b" behind"
+
+    def test_where_the_kernel_cannot_nothing_is_lost(self, tmp_path: Path) -> None:
+        with nameless_file(tmp_path) as source, (tmp_path / "a").open("w+b") as target:
+            source.write(DUMP)
+            source.flush()
+            assert copied_in_kernel(os.open(tmp_path, os.O_RDONLY), target, len(DUMP)) == 0
+            assert target.tell() == 0

@@ -143,9 +143,13 @@ def unpacked(content: bytes) -> bytes:
     return stream.read()
 
 
+def row(document: dict, name: str) -> dict:
+    return next(member for member in document["members"] if member["name"] == name)
+
+
 def raw_sizes(size: int) -> Change:
     def change(document: dict) -> None:
-        document["members"][0]["raw_size"] = size
+        row(document, FILES)["raw_size"] = size
 
     return in_manifest(change)
 
@@ -159,7 +163,7 @@ def another_version(document: dict) -> None:
 
 
 def another_compressor(document: dict) -> None:
-    document["members"][1]["compressor"] = "xz"
+    row(document, ENGINE_DUMP)["compressor"] = "xz"
 
 
 def more_components(document: dict) -> None:

@@ -14,15 +14,18 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO, cast
 
 from engine_backup.drivers import archive_texts, compression
 from engine_backup.drivers.archive_dumps import describe, dump_member, find_dumps
 from engine_backup.drivers.archived_files import ArchivedFiles
 from engine_backup.drivers.hash_lines import parse_hash_lines
+from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.member_streams import SegmentedReader
 from engine_backup.drivers.tar_walk import TarWalk, check_relations
 from engine_backup.model.archive import (
@@ -52,6 +55,7 @@ SMALL = 1 << 20
 MANIFEST_LIMIT = 64 << 20
 CHUNK = 1 << 20
 BUFFER = 1 << 18
+HASHED_AT_ONCE = 4
 TREE = FILES_MEMBER + "/"
 
 Progress = Callable[[str, int], None]
@@ -240,14 +244,30 @@ class Archive:
         hashed = (files - {name for name, _ in HASH_FILES}) | (files & digests.keys())
         for name in sorted(digests.keys() - hashed):
             raise DamagedArchiveError(f"{self.path}: {printable(name)} is missing")
-        for name in (name for name in self.members if name in hashed):
-            self._check_member(name, digests, progress)
+        self._check_all([name for name in self.members if name in hashed], digests, progress)
 
     def check_members(self, names: Iterable[str], progress: Progress | None = None) -> None:
         """Compare these members, and no others, with the hash file; raises `DamagedArchiveError`."""
-        digests = self.digests()
-        for name in names:
-            self._check_member(name, digests, progress)
+        self._check_all(names, self.digests(), progress)
+
+    def _check_all(self, names: Iterable[str], digests: dict[str, str], progress: Progress | None) -> None:
+        """Check several at the same time; the first in their order that is wrong ends all."""
+        interruption, lock = Interruption(), Lock()
+
+        def tell(name: str, size: int) -> None:
+            interruption.check()
+            if progress is not None:
+                with lock:
+                    progress(name, size)
+
+        with ThreadPoolExecutor(HASHED_AT_ONCE, "hash") as pool:
+            checks = [pool.submit(self._check_member, name, digests, tell) for name in names]
+            try:
+                for check in checks:
+                    check.result()
+            except BaseException:
+                interruption.trigger()
+                raise
 
     def _check_member(self, name: str, digests: dict[str, str], progress: Progress | None) -> None:
         if name not in digests:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from engine_backup.drivers import process
 from engine_backup.drivers.compression import Sink
@@ -95,11 +95,33 @@ def table_data(programs: Programs, dump: BinaryIO, table: str) -> bytes:
     return _converted(programs, dump, ("--data-only", f"--table={table}", "--file=-"))
 
 
-def decode(programs: Programs, dump: BinaryIO) -> None:
-    """Read a custom dump to its end through pg_restore and throw the SQL away; raises `ProgramError`."""
+def decode(
+    programs: Programs, dump: BinaryIO, table: str | None = None, interruption: Interruption | None = None
+) -> bytes:
+    """Read a custom dump to its end through pg_restore; returns the SQL that fills `table`, of one pass.
+
+    All other SQL is thrown away. Raises `ProgramError`, also when it is interrupted.
+    """
     command = Command(programs.path("pg_restore"), ("--file=/dev/null",))
-    with process.feeding(command) as running:
+    with process.feeding(command, interruption=interruption) as running:
+        found = b""
+        if table is not None:
+            found = table_data(programs, cast(BinaryIO, _Copied(dump, running.stdin)), table)
         shutil.copyfileobj(dump, running.stdin, COPY_BYTES)
+    return found
+
+
+class _Copied:
+    """A stream that writes to another place what is read from it."""
+
+    def __init__(self, source: BinaryIO, place: BinaryIO) -> None:
+        self._source = source
+        self._place = place
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        self._place.write(data)
+        return data
 
 
 def write_sql(programs: Programs, dump: BinaryIO, sink: Sink) -> None:

@@ -238,6 +238,7 @@ def feeding(
     into the program's own `ProgramError` here. `stdout` is a real file (default: thrown away).
     """
     with _started(command, subprocess.PIPE, stdout or subprocess.DEVNULL, interruption) as running:
+        _widen(running.stdin)
         try:
             yield running
             running.stdin.close()

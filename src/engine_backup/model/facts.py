@@ -13,7 +13,7 @@ from engine_backup.model.errors import Problem
 from engine_backup.model.excluded_data import TableFact
 from engine_backup.model.journal import JournalFacts
 from engine_backup.model.pkcs12 import Pkcs12Facts
-from engine_backup.model.preflight import CertificateFact, PreflightFacts
+from engine_backup.model.preflight import CertificateFact, PreflightFacts, Volume
 from engine_backup.model.secret import Secret
 from engine_backup.model.server import (
     ClusterFacts,
@@ -133,7 +133,10 @@ class TargetFacts:
 
 @dataclass(frozen=True)
 class BackupFacts:
-    """Everything that was looked at before a backup is planned; `cores` that this program may use."""
+    """Everything that was looked at before a backup is planned; `cores` that this program may use.
+
+    The volumes are those of the archive's directory and of the temporary one; None: nobody may look.
+    """
 
     host: HostFacts
     target: TargetFacts
@@ -142,6 +145,8 @@ class BackupFacts:
     warnings: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     cores: int = 1
+    archive_volume: Volume | None = None
+    temporary_volume: Volume | None = None
 
 
 @dataclass(frozen=True)

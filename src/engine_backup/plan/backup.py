@@ -33,7 +33,7 @@ from engine_backup.model.steps import (
     SaveMembers,
     TakeSnapshots,
 )
-from engine_backup.plan import excluded_data
+from engine_backup.plan import backup_space, excluded_data
 
 NO_HOOKS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 # A dump waits for its server now and then; each is a session on a server that others use too.
@@ -61,10 +61,12 @@ def plan_backup(
         *(CopySqlite(f.component) for f in facts.single_files if f.component.name in chosen),
     )
     parts = _in_order(_by_size(_dump_step(d, request, preset) for d in databases), files)
+    saving = (SaveMembers(parts, _at_once(parts, request, facts)),) if parts else ()
+    outer = archive_packing(request, facts).compressor
     steps = (
         AnnounceStart(saved),
         TakeSnapshots(tuple((d.component, d.credentials) for d in databases if d.credentials)),
-        *((SaveMembers(parts, _at_once(parts, request, facts)),) if parts else ()),
+        *saving,
         *((RunHooks(stage, hooks[stage]),) if hooks.get(stage) else ()),
         Describe(),
         Publish(str(request.file), facts.target.exists),
@@ -73,8 +75,16 @@ def plan_backup(
     return Plan(
         steps,
         notes=(reason,),
-        warnings=(*request.surroundings.warnings, *facts.warnings, *_warnings(request, facts, saved)),
-        problems=_problems(request, facts, saved),
+        warnings=(
+            *request.surroundings.warnings,
+            *facts.warnings,
+            *_warnings(request, facts, saved),
+            *(text for step in saving for text in backup_space.warnings(step, facts, outer)),
+        ),
+        problems=(
+            *_problems(request, facts, saved),
+            *(problem for step in saving for problem in backup_space.problems(step, facts, outer)),
+        ),
     )
 
 

@@ -8,13 +8,22 @@ from pathlib import Path
 
 import psycopg2
 
-from engine_backup.drivers import config_files, host, otopi_answers, postgres, postgres_programs, table_facts
+from engine_backup.drivers import (
+    config_files,
+    disk_space,
+    host,
+    otopi_answers,
+    postgres,
+    postgres_programs,
+    table_facts,
+)
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.otopi_answers import Answers
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import COMPONENTS, DATABASES, AfterLoad, Component, Kind, in_scope
 from engine_backup.model.errors import EngineBackupError, Problem
 from engine_backup.model.facts import BackupFacts, DatabaseFacts, FileFacts, HostFacts, TargetFacts
+from engine_backup.model.preflight import Volume
 from engine_backup.model.requests import BackupRequest, Surroundings
 
 
@@ -34,6 +43,8 @@ def observe(request: BackupRequest, default_directory: Path) -> BackupFacts:
         databases=tuple(_database(c, request, configuration, answers, programs) for c in DATABASES),
         single_files=tuple(_single_file(c, root, answers) for c in COMPONENTS if c.kind is Kind.SQLITE),
         cores=host.cores(),
+        archive_volume=_volume(request.file.parent),
+        temporary_volume=_volume(request.surroundings.tmpdir),
     )
 
 
@@ -47,6 +58,13 @@ def host_facts(surroundings: Surroundings, configuration: Configuration, answers
         hosted_engine=host.hosted_engine(answers),
         set_up=any(answers.boolean(c.enabled_key) for c in COMPONENTS if c.enabled_key),
     )
+
+
+def _volume(directory: Path) -> Volume | None:
+    try:
+        return disk_space.free(directory)
+    except OSError:
+        return None
 
 
 def _target(file: Path, default_directory: Path) -> TargetFacts:

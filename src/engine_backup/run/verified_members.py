@@ -6,12 +6,13 @@ import io
 import os
 import shutil
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from engine_backup.drivers import config_files, dumps, otopi_answers, postgres_programs, sqlite
+from engine_backup.drivers import config_files, dumps, host, otopi_answers, postgres_programs, sqlite
 from engine_backup.drivers.archive_reader import Archive
+from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.plain_dump import CopyData
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model import manifest
@@ -29,6 +30,7 @@ from engine_backup.model.requests import VerifyRequest
 from engine_backup.model.verify_levels import Level
 from engine_backup.plan import legacy_domain, load_rules
 from engine_backup.plan.manifest_agreement import Found, contradictions
+from engine_backup.run import side_by_side
 from engine_backup.run.reading import open_dump, statements, watched
 from engine_backup.run.reporting import Reporter
 
@@ -60,15 +62,29 @@ class _Verification:
 
 
 def check_members(request: VerifyRequest, archive: Archive, workspace: Path, reporter: Reporter) -> None:
-    """Check each member that the scopes ask for; raises `EngineBackupError` at the first that is wrong."""
+    """Check each member that the scopes ask for, as many at the same time as there are processors.
+
+    Raises `EngineBackupError` for the first that is found to be wrong.
+    """
     run = _Verification(request, archive, workspace, reporter)
     _check_manifest(run)
-    for component in _present(run):
-        if component.kind is Kind.FILES:
-            reporter.say(f"- {component.label}: {_check_files(run)}")
-        else:
-            _check_dump(component, archive.dumps[component.name], run)
-            reporter.say(f"- {component.label} database")
+    present = sorted(_present(run), key=lambda component: _size(component, archive), reverse=True)
+    works = [partial(_check, component, run) for component in present]
+    side_by_side.perform(works, min(len(works), host.cores()), "verify")
+
+
+def _size(component: Component, archive: Archive) -> int:
+    dump = archive.dumps.get(component.name)
+    return dump.size if dump else 0
+
+
+def _check(component: Component, run: _Verification, interruption: Interruption) -> None:
+    interruption.check()
+    if component.kind is Kind.FILES:
+        run.reporter.say(f"- {component.label}: {_check_files(run)}")
+        return
+    _check_dump(component, run, interruption)
+    run.reporter.say(f"- {component.label} database")
 
 
 def _check_manifest(run: _Verification) -> None:
@@ -120,13 +136,14 @@ def _check_files(run: _Verification) -> str:
     return f"{len(entries)} files and directories"
 
 
-def _check_dump(component: Component, member: DumpMember, run: _Verification) -> None:
+def _check_dump(component: Component, run: _Verification, interruption: Interruption) -> None:
+    member = run.archive.dumps[component.name]
     if component.kind is Kind.SQLITE:
         _check_sqlite(member, run)
     elif member.dump_format == CUSTOM:
-        _check_custom(component, member, run)
+        _check_custom(component, member, run, interruption)
     else:
-        _check_plain(component, member, run)
+        _check_plain(component, member, run, interruption)
 
 
 def _check_sqlite(member: DumpMember, run: _Verification) -> None:
@@ -137,7 +154,9 @@ def _check_sqlite(member: DumpMember, run: _Verification) -> None:
     copy.unlink()
 
 
-def _check_custom(component: Component, member: DumpMember, run: _Verification) -> None:
+def _check_custom(
+    component: Component, member: DumpMember, run: _Verification, interruption: Interruption
+) -> None:
     programs = run.programs
     try:
         with open_dump(run.archive, member) as stream:
@@ -148,31 +167,44 @@ def _check_custom(component: Component, member: DumpMember, run: _Verification) 
         with open_dump(run.archive, member) as stream:
             _read_sql(io.BytesIO(dumps.schema(programs, stream)), run.name(member), has_options=False)
         if run.is_full:
-            _decode(component, member, run)
+            _decode(component, member, run, interruption)
     except ProgramError as error:
         message = f"{run.name(member)} cannot be read: {error.message}"
         raise DamagedArchiveError(message, "see the log") from error
 
 
-def _decode(component: Component, member: DumpMember, run: _Verification) -> None:
-    sizes = [0]
-    with watched(open_dump(run.archive, member), sizes.append) as stream:
-        dumps.decode(run.programs, stream)
+def _decode(component: Component, member: DumpMember, run: _Verification, interruption: Interruption) -> None:
+    size = 0
+
+    def advance(done: int) -> None:
+        nonlocal size
+        interruption.check()
+        size = done
+
+    table = legacy_domain.TABLE if component.after_load is AfterLoad.ENGINE else None
+    with watched(open_dump(run.archive, member), advance) as stream:
+        options = dumps.decode(run.programs, stream, table, interruption)
         _read_to_the_end(stream)
-    _compare_size(sizes[-1], member.member, run)
-    if component.after_load is AfterLoad.ENGINE:
-        with open_dump(run.archive, member) as stream:
-            options = io.BytesIO(dumps.table_data(run.programs, stream, legacy_domain.TABLE))
-        _read_sql(options, run.name(member), has_options=True)
+    _compare_size(size, member.member, run)
+    if table is not None:
+        _read_sql(io.BytesIO(options), run.name(member), has_options=True)
 
 
-def _check_plain(component: Component, member: DumpMember, run: _Verification) -> None:
+def _check_plain(
+    component: Component, member: DumpMember, run: _Verification, interruption: Interruption
+) -> None:
     """Split into statements and data to the end, which at once reads it all."""
-    sizes = [0]
-    with watched(open_dump(run.archive, member), sizes.append) as stream:
+    size = 0
+
+    def advance(done: int) -> None:
+        nonlocal size
+        interruption.check()
+        size = done
+
+    with watched(open_dump(run.archive, member), advance) as stream:
         has_options = run.is_full and component.after_load is AfterLoad.ENGINE
         _read_sql(stream, run.name(member), has_options)
-    _compare_size(sizes[-1], member.member, run)
+    _compare_size(size, member.member, run)
 
 
 def _read_sql(stream: BinaryIO, name: str, has_options: bool) -> None:
