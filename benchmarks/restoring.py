@@ -11,7 +11,7 @@ from benchmarks.ground import Ground
 from benchmarks.meter import MeasuredProgramError, Measurement
 from benchmarks.ours import OURS
 from benchmarks.rounds import alternate
-from benchmarks.scripted import BARE_LOAD, STOCK, unpack_dumps
+from benchmarks.scripted import BARE_LOAD, BY_HAND, STOCK, unpack_dumps
 from benchmarks.turns import Choices, Job, say, turns_of
 from benchmarks.workload import empty_server, fresh_databases
 from engine_backup.drivers.engine_fixes import CHANGED_TABLES
@@ -37,7 +37,7 @@ def restore(ground: Ground, choices: Choices) -> dict[str, list[Measurement]]:
             STOCK: scripted.stock_restore,
             OURS: lambda place: ours.restore(place, *choices.restore_options),
         }
-        floors: dict[str, Job] = {BARE_LOAD: scripted.bare_load}
+        floors: dict[str, Job] = {BARE_LOAD: scripted.bare_load, BY_HAND: scripted.load_by_hand}
         if choices.floors and not choices.unpaired:
             unpack_dumps(ground, ground.archive(STOCK))
         target = replace(ground, server=server, root=root)

@@ -48,6 +48,11 @@ def bare_load(ground: Ground) -> Invocation:
     return _script(ground, "bare_load.sh", BARE_LOAD)
 
 
+def load_by_hand(ground: Ground) -> Invocation:
+    """Return a load of the dumps that `unpack_dumps` unpacked, of all databases at the same time."""
+    return _script(ground, "load_by_hand.sh", BY_HAND)
+
+
 def _script(ground: Ground, name: str, contender: str) -> Invocation:
     archive = ground.archive(contender)
     return Invocation(
