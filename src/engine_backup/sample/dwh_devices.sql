@@ -115,12 +115,13 @@ INSERT INTO vm_disk_hourly_history
            busy * (4000000 + pg_temp.dice(h * 77 + n, 8000000)), 512 * (60 + pg_temp.dice(h * 78 + n, 900))
       FROM generate_series(1, pg_temp.size('days') * 24) h, disk,
            LATERAL (SELECT (pg_temp.dice(h / 3 + n, 4) = 0)::integer AS busy) activity;
+-- Most of what comes in is the network's own chatter.
 INSERT INTO vm_interface_samples_history (history_datetime, vm_interface_id, receive_rate_percent, transmit_rate_percent,
         received_total_byte, transmitted_total_byte, received_dropped_total_packets, transmitted_dropped_total_packets,
         vm_interface_configuration_version)
     SELECT pg_temp.present() - m * interval '1 minute', id, pg_temp.dice(m * 1000 + n, 8), pg_temp.dice(m * 1000 + n * 3, 5),
-           (90000 - m) * (400000::bigint + n * 977) + pg_temp.dice(m * 5 + n, 400000),
-           (90000 - m) * (200000::bigint + n * 577) + pg_temp.dice(m * 7 + n, 200000), 0, 0, n
+           (90000 - m) * (60000::bigint + n * 977) + pg_temp.dice(m * 5 + n, 6000),
+           (90000 - m) * (20000::bigint + n * 577) + pg_temp.dice(m * 7 + n, 2000), 0, 0, n
       FROM generate_series(pg_temp.size('sample_minutes'), 1, -1) m, nic;
 INSERT INTO vm_interface_hourly_history
     SELECT (h - 1) * pg_temp.size('vms') + n, date_trunc('hour', pg_temp.present()) - (pg_temp.size('days') * 24 - h) * interval '1 hour',
