@@ -31,10 +31,8 @@ def highest_memory(pid: int) -> int:
 
 
 def computed(pid: int) -> float:
-    """Return the processor seconds of a process and of its children that have ended; 0 for no process."""
-    text = _text(f"/proc/{pid}/stat") if pid else ""
-    fields = text.rpartition(")")[2].split()
-    return sum(int(number) for number in fields[11:15]) / TICKS
+    """Return the processor seconds of a process and of all its children, dead and alive; 0 for no process."""
+    return sum(_ticks(member) for member in family(pid)) / TICKS if pid else 0.0
 
 
 def computed_by_all() -> float:
@@ -61,6 +59,12 @@ def nameless_files(pid: int) -> dict[int, int]:
 def _is_on_disk(status: os.stat_result) -> bool:
     """Say whether a file lies on a device, not in memory: those have no major number."""
     return os.major(status.st_dev) != 0
+
+
+def _ticks(pid: int) -> int:
+    """Return what a process has computed, with its children that have ended."""
+    fields = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return sum(int(number) for number in fields[11:15])
 
 
 def _children(pid: int) -> list[int]:
