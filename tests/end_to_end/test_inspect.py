@@ -291,6 +291,9 @@ def test_people_see_tables(original: Original, machine: Machine) -> None:
     assert not [line for line in lines if "\x1b" in line]
     for component in DATABASES:
         assert (f"{component.label} database" in lines) == (component.name in original.sample.credentials)
+    shown = [line.rsplit(None, 1) for line in lines[lines.index("Inventory") :]]
+    size = original.sample.size
+    assert ["  virtual machines", str(size.vms)] in [[row[0].rstrip(), row[-1]] for row in shown if row]
     rows = [line for line in lines if line.startswith("  /") or " /etc/pki/" in line]
     assert len({line.index("/etc/pki/") for line in rows}) == 1
 

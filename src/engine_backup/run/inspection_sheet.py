@@ -126,11 +126,7 @@ def _rows(found: InspectedDatabase) -> CellOrText:
         return UNKNOWN
     counts, estimates = found.row_counts or {}, found.row_estimates or {}
     counted = f"{sum(counts.values()):,} in {len(counts)} tables"
-    return (
-        f"{counted}, about {sum(estimates.values()):,} in {len(estimates)} large ones"
-        if estimates
-        else counted
-    )
+    return f"{counted}, and about {sum(estimates.values()):,} in large ones" if estimates else counted
 
 
 def _inventory(found: Inventory | None) -> Section:
