@@ -136,7 +136,7 @@ NOWHERE = "00000000-dead-0000-0000-000000000000"
             "ALTER TABLE public.permissions ADD CONSTRAINT later FOREIGN KEY (ad_element_id)"
             " REFERENCES public.vm_static NOT VALID",
             "constraints",
-            "foreign key later of public.permissions: 16 rows break it",
+            "foreign key later of public.permissions: broken by 16 rows",
         ),
         (
             "ALTER TABLE public.vm_static ADD CONSTRAINT small CHECK (mem_size_mb < 2048) NOT VALID",
@@ -193,7 +193,7 @@ def test_what_healthy_engines_leave_behind_is_told_and_no_fault(broken):
     statements = f"UPDATE permissions SET object_id = '{NOWHERE}' WHERE object_type_id = 2"
     check = broken.checks(statements)["references"]
     assert check.outcome is Outcome.PASS
-    assert "12 rows were left behind" in check.detail
+    assert "12 rows left behind" in check.detail
     assert f"is for virtual machine {NOWHERE}, which does not exist" in check.detail
 
 
@@ -294,7 +294,7 @@ def test_policies_on_rows_hide_nothing(broken):
 def test_rows_that_were_left_out_on_purpose_are_not_missed(broken):
     left_out = broken.checks("TRUNCATE audit_log", excluded_table_data=["public.audit_log"])["row counts"]
     assert left_out.outcome is Outcome.PASS
-    assert "rows of 1 tables were left out on purpose" in left_out.detail
+    assert "the rows of 1 table were left out on purpose" in left_out.detail
 
 
 @pytest.mark.parametrize(("locked", "outcome"), [("false", Outcome.PASS), ("true", Outcome.FAIL)])

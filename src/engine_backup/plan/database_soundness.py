@@ -29,12 +29,13 @@ def tables(subject: str, made: Collection[str], recorded: Recorded, catalog: Cat
     """Say whether each table is there that the dump makes, or that the backup has counted."""
     expected = {*made, *recorded.rows, *recorded.estimates, *recorded.excluded}
     found = sum(kind in TABLE_KINDS for kind in catalog.relations.values())
-    return check(subject, "tables", missing_tables(expected, catalog.relations), f"{found:,} tables")
+    return check(subject, "tables", missing_tables(expected, catalog.relations), _counted(found, "table"))
 
 
 def objects(subject: str, recorded: Recorded, found: Mapping[str, int]) -> Check:
     """Say whether there are as many objects of each kind as the backup has counted."""
-    detail = ", ".join(f"{number:,} {kind.replace('_', ' ')}" for kind, number in found.items() if number)
+    there = ((kind.replace("_", " "), number) for kind, number in found.items() if number)
+    detail = ", ".join(_counted(number, _one_of(kind), kind) for kind, number in there)
     if not recorded.objects:
         return check(subject, "objects", (), f"{detail}; nothing to compare with", Outcome.NOT_IN_ARCHIVE)
     return check(subject, "objects", other_numbers(recorded, found), detail)
@@ -42,22 +43,22 @@ def objects(subject: str, recorded: Recorded, found: Mapping[str, int]) -> Check
 
 def rows(subject: str, recorded: Recorded, found: Mapping[str, int]) -> Check:
     """Say whether the tables have the rows that the backup has counted."""
-    detail = f"{len(found):,} tables, {sum(found.values()):,} rows"
+    detail = f"{_counted(len(found), 'table')}, {_counted(sum(found.values()), 'row')}"
     if recorded.excluded:
-        detail += f"; rows of {len(recorded.excluded):,} tables were left out on purpose"
-    compared = [table for table in found if table in recorded.rows]
-    estimated = [table for table in found if table in recorded.estimates and table not in recorded.rows]
+        detail += f"; the rows of {_counted(len(recorded.excluded), 'table')} were left out on purpose"
+    compared = recorded.rows.keys() & found.keys()
+    estimated = (recorded.estimates.keys() & found.keys()) - compared - set(recorded.excluded)
     if not (compared or estimated or recorded.excluded):
         return check(subject, "row counts", (), f"{detail}; nothing to compare with", Outcome.NOT_IN_ARCHIVE)
     if estimated:
-        detail += f"; {len(estimated):,} large tables were only estimated in the backup"
+        detail += f"; of {_counted(len(estimated), 'large table')} the backup has estimates only"
     return check(subject, "row counts", other_rows(recorded, found), detail)
 
 
 def constraints(subject: str, catalog: CatalogFacts) -> Check:
     """Say whether all constraints hold; PostgreSQL has looked at those that are marked valid."""
     findings = [
-        f"{row.kind} {row.name} of {row.table}: {row.violations:,} rows break it"
+        f"{row.kind} {row.name} of {row.table}: broken by {_counted(row.violations, 'row')}"
         for row in catalog.open_constraints
         if row.violations
     ]
@@ -66,7 +67,7 @@ def constraints(subject: str, catalog: CatalogFacts) -> Check:
         for row in catalog.open_constraints
         if row.violations is None
     ]
-    detail = f"{catalog.constraints:,} constraints"
+    detail = _counted(catalog.constraints, "constraint")
     if catalog.open_constraints:
         names = ", ".join(sorted(row.name for row in catalog.open_constraints)[:MOST_FINDINGS])
         detail += f"; the dump says NOT VALID of {printable(names)}: their rows were looked at"
@@ -80,26 +81,26 @@ def sequences(subject: str, found: Sequence[SequenceFact]) -> Check:
         for row in found
         if row.largest is not None and row.next <= row.largest
     ]
-    return check(subject, "sequences", findings, f"{len(found):,} sequences that number a column")
+    return check(subject, "sequences", findings, f"{_counted(len(found), 'sequence')} of columns")
 
 
 def owners(subject: str, owner: str, catalog: CatalogFacts) -> Check:
     """Say whether everything belongs to the role that the configuration names."""
     findings = [f"{row.kind} {row.name} belongs to {row.owner}" for row in catalog.foreign_objects]
-    return check(subject, "owner", findings, f"{len(catalog.relations):,} objects of {printable(owner)}")
+    return check(
+        subject, "owner", findings, f"{_counted(len(catalog.relations), 'object')} of {printable(owner)}"
+    )
 
 
 def references(subject: str, found: CheckedReferences) -> Check:
     """Say whether what the rows refer to is there."""
     findings = [line for broken in found.broken for line in _told(broken.rows, broken.findings)]
-    detail = f"{found.checked:,} rules"
+    detail = _counted(found.checked, "rule")
     if found.skipped:
         detail += f"; {found.skipped:,} are about tables that this release does not have"
     if found.leftovers:
         number = sum(left.rows for left in found.leftovers)
-        detail += (
-            f"; {number:,} rows were left behind, as engines do: {printable(found.leftovers[0].findings[0])}"
-        )
+        detail += f"; {_counted(number, 'row')} left behind, as engines do: {found.leftovers[0].findings[0]}"
     if not found.checked:
         return check(subject, "references", (), detail, Outcome.NOT_IN_ARCHIVE)
     return check(subject, "references", findings, detail)
@@ -138,7 +139,7 @@ def indexes(subject: str, catalog: CatalogFacts, results: IndexResults) -> Check
     incomplete = (row for row in catalog.indexes if not row.usable)
     findings = [f"index {row.name} of {row.table} is not complete" for row in incomplete]
     findings += results.damaged
-    detail = f"{len(catalog.indexes):,} indexes"
+    detail = _counted(len(catalog.indexes), "index", "indexes")
     if results.checker:
         detail += f"; amcheck has compared {results.compared:,} with all rows of their tables"
         if results.structure_only:
@@ -178,6 +179,14 @@ def change_log(subject: str, locks: Sequence[str]) -> Check:
     """Say whether an upgrade of the schema was under way; Keycloak does not start on one that is locked."""
     findings = [f"databasechangeloglock {lock} is held" for lock in locks]
     return check(subject, "change log", findings, "not locked" if not locks else "")
+
+
+def _one_of(kinds: str) -> str:
+    return kinds[:-2] if kinds.endswith("xes") else kinds[:-1]
+
+
+def _counted(number: int, one: str, more: str = "") -> str:
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
 def could_not_run(subject: str, name: str, reason: str) -> Check:
