@@ -48,6 +48,7 @@ def command_line() -> argparse.ArgumentParser:
     add("--compare", action="store_true", help="compare all rows of both restores with the engine, once")
     add("--backup-options", default="", help="more options for our backups, such as --fast-backup")
     add("--restore-options", default="", help="more options for our restores")
+    add("--patience", type=float, default=0, help="wait so many seconds for a quiet machine before each turn")
     add("--directory", type=Path, default=DIRECTORY, help=f"where everything happens (default: {DIRECTORY})")
     add("--results", type=Path, help="where to write JSON and plot (default: results.json in the directory)")
     add("--against", type=Path, help="results of another scale: compare our time for each GB with theirs")
@@ -116,6 +117,7 @@ def _choices(options: argparse.Namespace) -> Choices:
         floors=options.floors,
         compare=options.compare,
         backup_options=tuple(shlex.split(options.backup_options)),
+        patience=options.patience,
         restore_options=tuple(shlex.split(options.restore_options)),
     )
 

@@ -21,6 +21,7 @@ from benchmarks import processes
 
 PERIOD_SECONDS = 0.1
 LAST_WORDS = 2000
+QUIET = 0.3  # processor seconds of a second
 
 
 class MeasuredProgramError(Exception):
@@ -109,6 +110,16 @@ def measure(invocation: Invocation) -> Measurement:
         temporary=peaks.temporary(found.st_ino if found else 0),
         size=found.st_size if found else 0,
     )
+
+
+def wait_for_quiet(patience: float) -> None:
+    """Wait until the machine has done next to nothing for a second, but no longer than `patience` seconds."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        before = processes.computed_by_all()
+        time.sleep(1.0)
+        if processes.computed_by_all() - before < QUIET:
+            return
 
 
 def _watch(pid: int, watched: Sequence[Path]) -> tuple[Peaks, tuple[int, resource.struct_rusage]]:

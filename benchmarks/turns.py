@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from benchmarks.ground import Ground
-from benchmarks.meter import Invocation, Measurement, measure
+from benchmarks.meter import Invocation, Measurement, measure, wait_for_quiet
 from benchmarks.ours import OURS
 from benchmarks.rounds import Turn
 
@@ -23,6 +23,7 @@ class Choices:
     compare: bool = False
     backup_options: tuple[str, ...] = ()
     restore_options: tuple[str, ...] = ()
+    patience: float = 0
 
 
 def say(text: str) -> None:
@@ -56,6 +57,7 @@ def turns_of(
     def turn(name: str, job: Job) -> Turn:
         def take() -> Measurement:
             before()
+            wait_for_quiet(choices.patience)
             taken = measure_once(ground, job, name)
             after(name)
             return taken
