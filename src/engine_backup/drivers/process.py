@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from engine_backup.drivers import children
+from engine_backup.drivers import children, forking
 from engine_backup.drivers.interruption import Interruption
 from engine_backup.model.errors import ProgramError
 from engine_backup.model.printable import printable
@@ -295,22 +295,25 @@ def _start(command: Command, stdin: Any, stdout: Any, errors: IO[bytes] | int) -
     if command.user is not None:
         identity = {"user": command.user.uid, "group": command.user.gid, "extra_groups": []}
     try:
-        child = subprocess.Popen(
-            [command.program, *command.arguments],
-            stdin=stdin,
-            stdout=stdout,
-            stderr=errors,
-            env=small_environment(command.environment),
-            cwd=command.directory or "/",
-            pass_fds=command.files,
-            start_new_session=True,
-            preexec_fn=children.dying_with(os.getpid()),  # noqa: PLW1509 - it only makes system calls
-            **identity,
-        )
+        with forking.undisturbed():
+            child = subprocess.Popen(
+                [command.program, *command.arguments],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=errors,
+                env=small_environment(command.environment),
+                cwd=command.directory or "/",
+                pass_fds=command.files,
+                start_new_session=True,
+                preexec_fn=children.dying_with(os.getpid()),  # noqa: PLW1509 - it only makes system calls
+                **identity,
+            )
     except OSError as error:
+        forking.catch_up()
         message = f"cannot start {command.program}: {error.strerror}"
         raise ProgramError(message, 127, hint=f"install the package that provides {command.name}") from error
     try:
+        forking.catch_up()
         children.announce(child.pid, command.name)
     except BaseException:
         # One that cannot be told of must not run.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import NoReturn
 
+from engine_backup.drivers import forking
 from engine_backup.model.errors import EngineBackupError, InterruptedByUserError
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -41,7 +42,9 @@ def obey(leave: Leave) -> None:
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Stop, once: what comes after is clearing up."""
     _note(number, frame)
-    raise InterruptedByUserError(f"stopped by {signal.Signals(number).name}")
+    error = InterruptedByUserError(f"stopped by {signal.Signals(number).name}")
+    if not forking.postponed(error):
+        raise error
 
 
 def _note(number: int, _frame: FrameType | None) -> None:
