@@ -231,6 +231,15 @@ def test_an_index_that_is_not_complete_is_found(broken):
     assert "index public.idx_audit_log_vm_name of public.audit_log is not complete" in check.findings
 
 
+def test_without_a_working_amcheck_indexes_are_not_proven_and_the_rest_is(broken):
+    red = broken.red(
+        "CREATE EXTENSION amcheck; ALTER EXTENSION amcheck DROP FUNCTION bt_index_check(regclass, boolean);"
+        " DROP FUNCTION bt_index_check(regclass, boolean)"
+    )
+    assert {name: check.outcome for name, check in red.items()} == {"indexes": Outcome.COULD_NOT_RUN}
+    assert "amcheck could not be used: " in red["indexes"].findings[0]
+
+
 GREEDY = """
     CREATE FUNCTION public.grab(name text) RETURNS text LANGUAGE plpgsql AS '
         BEGIN

@@ -76,7 +76,13 @@ def test_a_kind_of_objects_is_compared_when_both_know_it():
 def test_what_a_manifest_says_is_taken_when_it_makes_sense():
     assert recorded(None) == Recorded(excluded=frozenset())
     row = {
-        "row_counts": {"public.a": 3, "public.b": "many", "public.c": True},
+        "row_counts": {
+            "public.a": 3,
+            "public.b": "many",
+            "public.c": True,
+            "public.d": -1,
+            "public.e": 1 << 70,
+        },
         "row_estimates": [1],
         "object_counts": None,
         "excluded_table_data": ["public.a", 5],

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 # only when hardly any of many are left.
 SMALLEST_ESTIMATE = 10_000
 FEWEST_LEFT = 10
+LARGEST_NUMBER = 1 << 62
 TABLE_KINDS = frozenset({"r", "p"})
 _KINDS = {"v": "a view", "m": "a materialized view", "S": "a sequence", "f": "a foreign table"}
 
@@ -88,4 +89,8 @@ def recorded(row: Mapping[str, object] | None) -> Recorded:
 
 def _numbers(found: object) -> dict[str, int]:
     rows = found.items() if isinstance(found, dict) else ()
-    return {name: number for name, number in rows if isinstance(name, str) and type(number) is int}
+    return {
+        name: number
+        for name, number in rows
+        if isinstance(name, str) and type(number) is int and 0 <= number < LARGEST_NUMBER
+    }

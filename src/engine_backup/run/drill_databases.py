@@ -36,13 +36,15 @@ CHANGE_LOG_LOCK = ("databasechangeloglock", "locked")
 class _Look:
     """The first look at a database.
 
-    `catalog` is None when there is an `error`; `amcheck` is the schema it is in, None where there is none.
+    `catalog` is None when there is an `error`; `amcheck` is the schema it is in, None where there is none,
+    or where it could not be made ready (`amcheck_error`).
     """
 
     database: DrilledDatabase
     catalog: CatalogFacts | None = None
     objects: Mapping[str, int] = field(default_factory=dict)
     amcheck: str | None = None
+    amcheck_error: str = ""
     error: str = ""
 
     @property
@@ -88,10 +90,13 @@ def _look(drilled: Drilled, database: DrilledDatabase, interruption: Interruptio
         with reading(database.credentials, interruption) as connection:
             catalog = loaded_catalog.read(connection)
             objects = inventory.object_counts(connection)
-        amcheck = index_checking.prepare(drilled.as_administrator(database), database.credentials.user)
     except EngineBackupError as error:
         interruption.check()
         return _Look(database, error=error.message)
+    try:
+        amcheck = index_checking.prepare(drilled.as_administrator(database), database.credentials.user)
+    except EngineBackupError as error:
+        return _Look(database, catalog, objects, amcheck_error=f"amcheck could not be used: {error.message}")
     return _Look(database, catalog, objects, amcheck)
 
 
@@ -181,9 +186,10 @@ def _checks(drilled: Drilled, look: _Look, parts: Sequence[_Part]) -> tuple[Chec
         return (soundness.could_not_run(subject, "tables", look.error),)
     own = [part for part in parts if part.subject == subject]
     said = _recorded(drilled, look.database)
-    checked = IndexResults.together(
-        look.amcheck is not None, [part.indexes for part in own if part.indexes is not None]
-    )
+    results = [part.indexes for part in own if part.indexes is not None]
+    if look.amcheck_error:
+        results.append(IndexResults(True, unread=(look.amcheck_error,)))
+    checked = IndexResults.together(look.amcheck is not None, results)
     return (
         soundness.tables(subject, look.database.dump.tables, said, catalog),
         soundness.objects(subject, said, look.objects),
