@@ -23,6 +23,7 @@ from tests.support import real_process
 from tests.support.failures import BackupSite, assert_failed
 from tests.support.machine import Machine
 from tests.support.sample import Original
+from tests.support.small_disk import available, on_small_disk
 from tests.support.wrapped_programs import wrapped
 
 DATABASES = ("engine", "dwh", "managedblock", "keycloak")
@@ -244,3 +245,39 @@ def test_a_backup_killed_at_any_moment_leaves_nothing_for_long(
 
 def names_in(site: BackupSite) -> set[str]:
     return {path.name for path in site.machine.directory.iterdir() if not path.name.startswith("log-")}
+
+
+@pytest.mark.skipif(not available(), reason="no private mount namespaces here")
+@pytest.mark.parametrize(
+    "words", [["--jobs=4"], ["--jobs=1"], ["--archive-compressor=gzip"], ["--small-size"]]
+)
+def test_the_temporary_directory_holds_a_copy_of_grafanas_database_at_most(
+    words: list[str], site: BackupSite, tmp_path: Path
+):
+    before = on_small_disk(site.machine.temporary, 100, tmp_path / "report")
+    real_process.run(site.words(*words), before).check()
+    assert site.machine.archive.stat().st_size > 100 << 10
+    assert_readable(contents(site.machine.archive))
+
+
+@pytest.mark.parametrize("words", [[], ["--archive-compressor=gzip"], ["--archive-compressor=xz"]])
+def test_what_the_disk_did_not_keep_is_found(
+    words: list[str], original: Original, site: BackupSite, tmp_path
+):
+    """When the last database is saved a byte of what is there already changes."""
+    partial = f"{site.machine.archive}.partial"
+    script = f"""
+status = subprocess.run([REAL, *sys.argv[1:]]).returncode
+(PLACE / f"ended-{{os.getpid()}}").touch()
+if len(list(PLACE.glob("ended-*"))) == 4:
+    with open({partial!r}, "r+b") as archive:
+        archive.seek(10000)
+        byte = archive.read(1)[0]
+        archive.seek(10000)
+        archive.write(bytes([byte ^ 1]))
+sys.exit(status)
+"""
+    bindir = wrapped(tmp_path / "bin", original.server.programs, pg_dump=EACH + script)
+    result = site.back_up(f"--pg-bindir={bindir}", "--jobs=1", f"--archive-compressor={word}")
+    assert result.status == ExitStatus.DAMAGED_ARCHIVE, result.stderr
+    site.assert_nothing_left()

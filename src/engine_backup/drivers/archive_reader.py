@@ -343,6 +343,17 @@ def open_archive(path: Path, workspace: Path, limits: ReadLimits | None = None) 
             yield Archive(path, source, cast(BinaryIO, unpacked), compressor, limits)
 
 
+def file_sha256(path: Path, progress: Progress | None = None) -> str:
+    """Return the hex digest of a whole file as it lies there; raises `UnreadableArchiveError`."""
+    digest = hashlib.sha256()
+    with open_file(path) as stream:
+        for chunk in iter(lambda: stream.read(CHUNK), b""):
+            digest.update(chunk)
+            if progress is not None:
+                progress(path.name, len(chunk))
+    return digest.hexdigest()
+
+
 def open_file(path: Path) -> BinaryIO:
     """Open without waiting for a pipe's other end, and without changing the access time where allowed.
 

@@ -86,9 +86,9 @@ class ArchiveWriter:
         self._target = target
         self._spool_directory = spool_directory
         self._when = when
-        self._sealed = MemberSink(target) if compressor == "gzip" else None
-        self._outer = CountingSink(compression.open_writer(self._sealed or target, compressor))
         self._in_place = compressor == compression.NONE
+        self._whole = None if self._in_place else MemberSink(target)
+        self._outer = CountingSink(compression.open_writer(self._whole or target, compressor))
         self.records: list[MemberRecord] = []
         self._spools: dict[str, Spool] = {}
         self._directory_header("./")
@@ -150,9 +150,14 @@ class ArchiveWriter:
         self._outer.write(bytes(2 * BLOCK))
         self._outer.write(bytes(-self._outer.size % RECORD))
         self._outer.close()
-        if self._sealed is not None:
-            self._target.write(archive_seal.seal(self._sealed.digest()))
+        if self._whole is not None and self.compressor == "gzip":
+            self._whole.write(archive_seal.seal(self._whole.digest()))
         self._target.flush()
+
+    @property
+    def whole_sha256(self) -> str | None:
+        """The hex digest of the whole file, once it is finished; None where headers were patched in it."""
+        return None if self._whole is None else self._whole.sha256
 
     @contextmanager
     def _streamed(self, header: tarfile.TarInfo) -> Iterator[MemberSink]:

@@ -112,7 +112,7 @@ def _execute(request: BackupRequest, facts: BackupFacts, plan: Plan, hooks: Hook
         workspace = stack.enter_context(private_directory(request.surroundings.tmpdir))
         output = stack.enter_context(output_file(request.file))
         started = datetime.now(timezone.utc)
-        spool = stack.enter_context(private_directory(request.file.parent))
+        spool = stack.enter_context(private_directory(request.file.parent, "--file=FILE"))
         writer = ArchiveWriter(
             output.stream, archive_packing(request, facts).compressor, spool, int(started.timestamp())
         )

@@ -16,6 +16,7 @@ from engine_backup.model.archive import (
     MemberRecord,
 )
 from engine_backup.model.components import DATABASES
+from engine_backup.model.errors import DamagedArchiveError
 from engine_backup.model.inventory import Inventory
 from engine_backup.model.steps import (
     AnnounceEnd,
@@ -120,13 +121,35 @@ def _member(record: MemberRecord, run: BackupRun) -> dict[str, Any]:
 def publish(step: Publish, run: BackupRun) -> None:
     """Make the archive safe on disk, read it once more, and only then give it its name."""
     run.output.sync()
-    with archive_reader.open_archive(run.output.path, run.workspace) as archive:
-        archive.check_hashes(lambda name, done: run.reporter.advance("checking", done))
-        check_form(archive, run.reporter)
+    _read_again(run)
     run.output.publish()
     run.reporter.note(f"{run.output.final}: {run.output.final.stat().st_size} bytes")
     if step.replaces:
         run.reporter.say(f"Replaced the file that was there: {step.path}")
+
+
+def _read_again(run: BackupRun) -> None:
+    """Hold what the disk gives back to what was hashed on its way there; nothing is unpacked for that.
+
+    Raises `DamagedArchiveError`.
+    """
+    done = 0
+
+    def advance(_name: str, size: int) -> None:
+        nonlocal done
+        done += size
+        run.reporter.advance("checking", done)
+
+    written = run.writer.whole_sha256
+    if written is None:
+        with archive_reader.open_archive(run.output.path, run.workspace) as archive:
+            archive.check_hashes(advance)
+            check_form(archive, run.reporter)
+    elif archive_reader.file_sha256(run.output.path, advance) != written:
+        raise DamagedArchiveError(
+            f"{run.output.path}: what is read is not what was written",
+            "look at the disk, and at the kernel's log",
+        )
 
 
 def announce_end(step: AnnounceEnd, run: BackupRun) -> None:

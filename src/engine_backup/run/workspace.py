@@ -11,11 +11,11 @@ from engine_backup.model.errors import EngineBackupError
 
 
 @contextmanager
-def private_directory(parent: Path) -> Iterator[Path]:
+def private_directory(parent: Path, option: str = "--tmpdir=DIR") -> Iterator[Path]:
     """Create a directory 0700 below `parent` and remove it with all it holds when the block is left.
 
     Those that killed runs have left there are removed first.
-    Raises `EngineBackupError` when it cannot be created.
+    Raises `EngineBackupError` when it cannot be created; `option` chooses another place.
     """
     with ExitStack() as stack:
         try:
@@ -23,6 +23,6 @@ def private_directory(parent: Path) -> Iterator[Path]:
         except OSError as error:
             message = f"cannot create a private directory in {parent}: {error.strerror}"
             raise EngineBackupError(
-                message, "make room there, or choose another place with --tmpdir=DIR"
+                message, f"make room there, or choose another place with {option}"
             ) from error
         yield directory
