@@ -6,12 +6,12 @@ archive names. They are read in one snapshot each, and nothing there is changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from engine_backup.drivers import config_files, inventory, manifest_reading
 from engine_backup.model.checks import Check, Outcome
-from engine_backup.model.components import Component
+from engine_backup.model.components import BY_NAME, Component, Kind
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.facts import Credentials
 from engine_backup.model.live import LIVE, LiveDatabase, Seen
@@ -44,7 +44,17 @@ def against_live(request: DrillRequest, drilled: Drilled) -> Against:
         else:
             databases.append(found)
             checks.append(Check(name, LIVE, Outcome.PASS, sentence(found)))
-    return Against(tuple(checks), tuple(databases))
+    return Against((*checks, *_not_compared(request, drilled)), tuple(databases))
+
+
+def _not_compared(request: DrillRequest, drilled: Drilled) -> Iterable[Check]:
+    """Tell of databases that could not be restored, and of those that were named in vain."""
+    for name in drilled.archive.dumps:
+        if name not in drilled.databases and BY_NAME[name].kind is Kind.POSTGRES:
+            yield Check(name, LIVE, Outcome.COULD_NOT_RUN, "there is nothing to compare: it was not restored")
+    for name in request.live:
+        if name not in drilled.archive.dumps:
+            yield Check(name, LIVE, Outcome.NOT_IN_ARCHIVE)
 
 
 def _compared(request: DrillRequest, drilled: Drilled, database: DrilledDatabase) -> LiveDatabase:
