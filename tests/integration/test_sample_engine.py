@@ -73,6 +73,15 @@ def test_the_same_size_gives_the_same_rows_on_another_server(sample, tmp_path):
         )
 
 
+def test_names_stay_different_on_a_large_engine(tmp_path):
+    with ScratchServer.start() as other:
+        large = Size(vms=2100, days=1, events_a_day=1)
+        twin = engine.describe(tmp_path, other, large, ("engine",))
+        databases.create(other, twin)
+        for table, column in (("vds_static", "vds_name"), ("vm_static", "vm_name")):
+            assert value(other, twin, "engine", f"SELECT count(*) = count(DISTINCT {column}) FROM {table}")
+
+
 def test_another_seed_gives_other_rows(sample, tmp_path):
     with ScratchServer.start() as other:
         twin = engine.describe(tmp_path, other, replace(sample.size, seed=2), ("engine",))

@@ -53,7 +53,7 @@ INSERT INTO tags_vds_map SELECT pg_temp.gid('tag', 1), id, pg_temp.past() FROM h
 -- Domain 1 holds the manager's own machine when the engine is hosted; the others hold data.
 INSERT INTO storage_domain_static
     SELECT pg_temp.gid('domain', n), pg_temp.gid('connection', n)::text,
-           CASE WHEN n > 1 THEN 'data-' || lpad((n - 1)::text, 2, '0')
+           CASE WHEN n > 1 THEN 'data-' || pg_temp.padded(n - 1, 2)
                 WHEN pg_temp.size('hosted') = 1 THEN 'hosted_storage' ELSE 'iso' END,
            CASE WHEN n > 2 OR n = 1 AND pg_temp.size('hosted') = 1 THEN 1 WHEN n = 2 THEN 0 ELSE 2 END, 1
       FROM generate_series(1, pg_temp.size('storage_domains')) n;

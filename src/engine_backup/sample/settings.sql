@@ -22,15 +22,19 @@ CREATE FUNCTION pg_temp.present() RETURNS timestamptz LANGUAGE sql IMMUTABLE
 CREATE FUNCTION pg_temp.past() RETURNS timestamptz LANGUAGE sql STABLE
     AS $$SELECT pg_temp.present() - pg_temp.size('days') * interval '1 day'$$;
 
+-- A number with zeros before it; longer ones stay whole, which lpad alone would cut.
+CREATE FUNCTION pg_temp.padded(n bigint, digits integer) RETURNS text LANGUAGE sql IMMUTABLE
+    AS $$SELECT lpad($1::text, greatest($2, length($1::text)), '0')$$;
+
 CREATE FUNCTION pg_temp.host_name(n bigint) RETURNS text LANGUAGE sql IMMUTABLE
-    AS $$SELECT 'host-' || lpad($1::text, 2, '0')$$;
+    AS $$SELECT 'host-' || pg_temp.padded($1, 2)$$;
 
 CREATE FUNCTION pg_temp.vm_name(n bigint) RETURNS text LANGUAGE sql STABLE
     AS $$SELECT CASE WHEN $1 = 1 AND pg_temp.size('hosted') = 1 THEN 'HostedEngine'
                      WHEN $1 = 7 THEN 'größer-☃-007'
                      ELSE pg_temp.pick($1, 'web', 'db', 'app', 'mail', 'cache', 'build', 'files', 'proxy')
                           || '-' || pg_temp.pick($1 * 31, 'prod', 'prod', 'stage', 'test')
-                          || '-' || lpad($1::text, 3, '0') END$$;
+                          || '-' || pg_temp.padded($1, 3) END$$;
 
 CREATE FUNCTION pg_temp.user_name(n bigint) RETURNS text LANGUAGE sql IMMUTABLE
     AS $$SELECT CASE $1 WHEN 1 THEN 'admin' ELSE
