@@ -8,7 +8,7 @@ from engine_backup.model.components import BY_NAME
 from engine_backup.model.inventory import MOMENTS, OBJECT_KINDS, NamedObject
 from engine_backup.model.live import LiveDatabase, LiveKind, LiveTable
 from engine_backup.model.sheet import Cell, CellOrText, Section, Style
-from engine_backup.plan.inventory_comparison import capped, shown
+from engine_backup.plan.inventory_comparison import capped
 from engine_backup.plan.live_comparison import span
 
 MOST_NAMES = 5
@@ -42,8 +42,10 @@ def _kind(kind: LiveKind) -> Iterable[tuple[CellOrText, ...]]:
 
 
 def _names(what: str, objects: Sequence[NamedObject]) -> Iterable[tuple[CellOrText, ...]]:
-    for line in capped([shown(row) for row in objects], MOST_NAMES):
-        yield "", "", "", f"{what}: {line}"
+    """Show names, where there are any; the document has all of them, with their identities."""
+    if objects:
+        names = [f"'{row.name}'" if row.name else row.identity for row in objects]
+        yield "", "", "", f"{what}: {', '.join(capped(names, MOST_NAMES))}"
 
 
 def _tables(found: LiveDatabase) -> Iterable[tuple[CellOrText, ...]]:
