@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -256,6 +257,27 @@ def test_too_little_room_is_seen_before(sample_site: DrillSite):
     assert "--tmpdir" in result.stderr
     assert report.read_text() == ""
     assert not sample_site.record.exists()
+
+
+@needs_small_disk
+def test_a_disk_that_fills_up_proves_nothing(site: DrillSite, postgres_server: ScratchServer):
+    """The dump says little of how large its database becomes."""
+    statements = (
+        "CREATE TABLE public.t AS SELECT repeat('x', 1000) AS a FROM generate_series(1, 200000);"
+        " CREATE INDEX ON public.t (a)"
+    )
+    site.archive.write_bytes(hostile_archives.with_dump(hostile_dump(postgres_server, statements)))
+    report = site.directory / "report"
+    before = on_small_disk(site.temporary, 180_000, report)
+    # The account of the server must be able to enter the disk.
+    enter = ["sh", "-c", 'chmod 0711 "$1" && shift && exec "$@"', "enter", str(site.temporary)]
+    result = real_process.run(site.words("drill", "--json"), [*before, *enter])
+    assert result.status == RED
+    document = json.loads(result.stdout)
+    load = next(check for check in document["checks"] if check["name"] == "load")
+    assert load["outcome"] == "could not run"
+    assert re.search("No space left on device|could not extend file", load["findings"][0])
+    assert report.read_text() == ""
 
 
 # Ends before the end

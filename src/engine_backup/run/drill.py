@@ -6,7 +6,7 @@ ever asked. All lies below one private directory, which is gone afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -92,6 +92,7 @@ class _Drill:
         self._restored = Restored()
         self._against: Against | None = None
         self._complete = False
+        self._server_log: Callable[[], str] = str
         self._begun = monotonic()
         self._started_at = datetime.now(timezone.utc)
 
@@ -144,6 +145,7 @@ class _Drill:
         server = wait()
         ground = Ground(self._workspace, administrator(server))
         ground.prepare()
+        self._server_log = server.log
         self._checks += self._proven(facts, ground, found, chosen)
 
     @contextmanager
@@ -189,6 +191,7 @@ class _Drill:
         run = make_run(self._archive, ground, self._quiet)
         self._reporter.say("- Restoring")
         carry_out(plan, run, self._restored)
+        self._restored.explain(self._server_log())
         self._complete = not self._restored.failures
         self._reporter.say("- Checking")
         drilled = Drilled(

@@ -30,7 +30,11 @@ HASHES, READING, PLAN, LOAD, EXTENSIONS, RESTORE = (
 )  # fmt: skip
 LONGEST_FINDING = 1000
 # The machine's fault, and not the archive's: nothing is proven, and nothing refuted.
-_OF_THE_MACHINE = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EIO))
+# A write that fits in part only has no error of the system: PostgreSQL (md.c) then says the last.
+_OF_THE_MACHINE = (
+    *(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EIO)),
+    "could not extend file",
+)
 
 Checking = Callable[[], Iterable[Check]]
 

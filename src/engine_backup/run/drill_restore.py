@@ -5,6 +5,7 @@ What speaks to the running system is left out, and so is what only a second run 
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -105,6 +106,14 @@ class Restored:
     loaded: bool = False
     rows: dict[str, Mapping[str, int]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def explain(self, server_log: str) -> None:
+        """Let failures say so when the server had no room: a client only sees that it is gone."""
+        full = os.strerror(errno.ENOSPC)
+        if full in server_log:
+            for failure in self.failures:
+                if full not in failure.error.message:
+                    failure.error.message += f" (the scratch server: {full})"
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
