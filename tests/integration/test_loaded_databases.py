@@ -197,6 +197,19 @@ def test_what_healthy_engines_leave_behind_is_told_and_no_fault(broken):
     assert f"is for virtual machine {NOWHERE}, which does not exist" in check.detail
 
 
+def test_a_database_that_nobody_can_log_in_to_is_not_proven(machine, backup):
+    login = machine.sample.credentials["keycloak"]
+    found = loaded.drilled(machine.server, {"keycloak": login}, said=backup.said)
+    loaded.execute(machine.server, "postgres", f"ALTER ROLE {login.user} NOLOGIN")
+    try:
+        made = loaded.checks(found)
+    finally:
+        loaded.execute(machine.server, "postgres", f"ALTER ROLE {login.user} LOGIN")
+    assert {name: check.outcome for name, check in made.items()} == {
+        ("keycloak", "tables"): Outcome.COULD_NOT_RUN
+    }
+
+
 LYING = """
     CREATE FUNCTION lie(name text) RETURNS text IMMUTABLE LANGUAGE plpgsql
         AS 'BEGIN RETURN pg_catalog.clock_timestamp()::text; END';

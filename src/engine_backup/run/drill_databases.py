@@ -105,12 +105,30 @@ def _works(drilled: Drilled, look: _Look) -> list[tuple[int, Callable[[Interrupt
     if look.catalog is None:
         return []
     works: list[tuple[int, Callable[[Interruption], _Part]]] = [
-        (index_choice.SHARE, partial(_read_rows, drilled, look))
+        (index_choice.SHARE, partial(_rows_part, drilled, look))
     ]
     if look.amcheck is not None:
         shares = index_choice.share(index_choice.choose(look.catalog.indexes))
-        works += [(work.size, partial(_read_indexes, look, look.amcheck, work)) for work in shares]
+        works += [(work.size, partial(_indexes_part, look, look.amcheck, work)) for work in shares]
     return works
+
+
+def _rows_part(drilled: Drilled, look: _Look, interruption: Interruption) -> _Part:
+    """Make the checks that read tables; when nobody can log in, that is one that could not run."""
+    try:
+        return _read_rows(drilled, look, interruption)
+    except EngineBackupError as error:
+        interruption.check()
+        return _Part(look.subject, (soundness.could_not_run(look.subject, "rows", error.message),))
+
+
+def _indexes_part(look: _Look, schema: str, work: IndexWork, interruption: Interruption) -> _Part:
+    """Look at some indexes; when nobody can log in, they were not looked at."""
+    try:
+        return _read_indexes(look, schema, work, interruption)
+    except EngineBackupError as error:
+        interruption.check()
+        return _Part(look.subject, indexes=IndexResults(True, unread=(error.message,)))
 
 
 def _read_rows(drilled: Drilled, look: _Look, interruption: Interruption) -> _Part:
