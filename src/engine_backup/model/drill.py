@@ -14,8 +14,8 @@ FORMAT_VERSION = 1
 PASSED, FAILED = "passed", "failed"
 # The work of a real restore, which a drill measures; what only a drill does is not among it.
 HASHES, LOOKING, FILES = "hashes", "looking", "files"
-PROVISIONING, LOADING, CORRECTING = "provisioning", "loading", "correcting"
-PHASES: tuple[str, ...] = (HASHES, LOOKING, FILES, PROVISIONING, LOADING, CORRECTING)
+PROVISIONING, LOADING, CORRECTING, ANALYZING = "provisioning", "loading", "correcting", "analyzing"
+PHASES: tuple[str, ...] = (HASHES, LOOKING, FILES, PROVISIONING, LOADING, CORRECTING, ANALYZING)
 
 
 @dataclass(frozen=True)

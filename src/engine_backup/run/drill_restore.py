@@ -22,7 +22,7 @@ from engine_backup.drivers import row_counts
 from engine_backup.drivers.archive_reader import Archive
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import BY_NAME, SCOPE_ALL, Component, Kind
-from engine_backup.model.drill import CORRECTING, FILES, LOADING, PROVISIONING
+from engine_backup.model.drill import ANALYZING, CORRECTING, FILES, LOADING, PROVISIONING
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.facts import ArchiveFacts, Credentials
 from engine_backup.model.modes import RESTORE
@@ -30,6 +30,7 @@ from engine_backup.model.option_values import REFUSE
 from engine_backup.model.requests import Administrator, DrillRequest, RestoreRequest
 from engine_backup.model.secret import Secret
 from engine_backup.model.steps import (
+    AnalyzeDatabases,
     ApplyFixes,
     EncryptPkcs12,
     ForgetApache,
@@ -62,6 +63,7 @@ PHASES: Mapping[type, str] = {
     **dict.fromkeys(FILE_STEPS, FILES),
     LoadDumps: LOADING,
     ApplyFixes: CORRECTING,
+    AnalyzeDatabases: ANALYZING,
 }
 
 
