@@ -40,6 +40,7 @@ def test_everything_is_back_on_every_installed_postgresql(programs):
     status, shown = demo("--vms=8", "--days=1", f"--pg-bindir={programs.directory}")
     assert status == 0, shown
     assert "Everything is back." in shown
+    assert "The archive is proven" in shown
     for member in ("files", "db/engine_backup.db", "db/grafana.db", "sha256sum"):
         assert re.search(rf"^   {member} +[\d,]+ +[\d,]+$", shown, re.MULTILINE), member
     for line in re.findall(r"^   (?:engine|dwh|keycloak|managedblock) database: .*$", shown, re.MULTILINE):

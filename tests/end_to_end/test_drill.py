@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from engine_backup.drivers import postgres_programs
+from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.errors import ExitStatus
 from engine_backup.sample.compare import fingerprint_databases, fingerprint_tree
@@ -54,6 +56,14 @@ def test_golden_archives_are_proven(name: str, of_its_time: bool, site: DrillSit
         name for name in golden.facts(name)["databases"] if name != "grafana"
     }
     assert document["restore_seconds"] == pytest.approx(sum(document["phases"].values()), abs=0.01)
+
+
+@pytest.mark.parametrize("programs", postgres_programs.with_server(), ids=lambda found: str(found.major))
+def test_a_rehearsal_on_another_postgresql(programs: Programs, site: DrillSite):
+    shutil.copy2(golden.archive("4.3.10.4-default"), site.archive)
+    status, document = site.document(f"--pg-bindir={programs.directory}")
+    assert (status, red(document)) == (0, {})
+    assert document["postgresql"] == ".".join(map(str, programs.version))
 
 
 def test_another_product_version_is_what_a_restore_would_refuse(site: DrillSite):
