@@ -23,6 +23,11 @@ XZ_MEMORY_LIMIT = 1 << 30
 ZERO_PADDED = ("gzip", "xz")
 
 
+# A usual level of zstd, at which it looks for longer matches, in a larger window, than by itself: of engines'
+# dumps it makes 3 to 6 % less so, in the same time (docs/profiles.md).
+TUNED_LEVEL = 2
+
+
 class Sink(Protocol):
     """Anything that takes bytes."""
 
@@ -152,6 +157,10 @@ def _zstd_writer(level: int, workers: int) -> Compressing:
         zstd.CompressionParameter.checksum_flag: 1,
         zstd.CompressionParameter.nb_workers: workers,
     }
+    if level == TUNED_LEVEL:
+        options[zstd.CompressionParameter.window_log] = 21
+        options[zstd.CompressionParameter.hash_log] = 17
+        options[zstd.CompressionParameter.min_match] = 7
     return cast(Compressing, zstd.ZstdCompressor(options=options))
 
 
