@@ -159,6 +159,15 @@ def test_what_a_former_release_left_is_told_and_passes(tmp_path: Path):
     assert "certs/jboss.cer" in check.detail
 
 
+def test_what_the_engine_has_signed_for_hosts_is_no_fault_when_the_hosts_are_gone(tmp_path: Path):
+    old = OWN.sign("gone.lab.example", end=NOW - timedelta(days=900))
+    check = checked(tmp_path, put({**renewed(), f"{PKI}certs/gone.lab.example.cer": old.pem}))[
+        "files", "certificates"
+    ]
+    assert check.outcome is Outcome.PASS
+    assert check.detail == "3 certificates of services, not looked at: 1 of other machines"
+
+
 def test_links_within_the_archive_are_followed_and_others_never(tmp_path: Path):
     outside = tmp_path / "outside.cer"
     identity = OWN.sign(FQDN)

@@ -59,6 +59,7 @@ def test_a_chain_through_certificates_of_the_same_file_is_followed_and_circles_e
         f"{DIRECTORY}/apache-ca.pem": root.pem,
         f"{DIRECTORY}/certs/apache.cer": good.pem + between.pem,
         f"{DIRECTORY}/certs/lost.cer": leaf.pem + crossed[0].pem + crossed[1].pem + first.pem + second.pem,
+        f"{DIRECTORY}/keys/lost.p12": b"",
     }
     apache, lost = look(found).services
     assert (apache.issuer, [fact.subject for fact in apache.above]) == (Issuer.OTHER, ["CN=between"])
@@ -76,7 +77,7 @@ def test_files_that_cannot_be_opened_are_facts():
     def read(path: str) -> bytes:
         raise UnreadableFileError("it is no\x1b regular file")
 
-    facts = pki.look([f"{DIRECTORY}/certs/a.cer"], read, PASSWORDS, NOW, Path("/"))
+    facts = pki.look([f"{DIRECTORY}/certs/a.cer", f"{DIRECTORY}/keys/a.p12"], read, PASSWORDS, NOW, Path("/"))
     reason = "it is no\\x1b regular file"
     assert facts.services[0].certificate.reason == reason
     assert facts.services[0].store.problem == reason
@@ -84,8 +85,24 @@ def test_files_that_cannot_be_opened_are_facts():
 
 
 def test_more_services_than_any_engine_has_are_not_looked_at():
-    found = {f"{DIRECTORY}/certs/{number}.cer": b"" for number in range(1000)}
-    assert len(look(found).services) == pki.SERVICES
+    found = {
+        f"{DIRECTORY}/{name}": b""
+        for number in range(1000)
+        for name in (f"certs/{number}.cer", f"keys/{number}.key.nopass")
+    }
+    found[f"{DIRECTORY}/certs/engine.cer"] = b""
+    services = look(found).services
+    assert len(services) == pki.SERVICES
+    assert services[0].name == "engine"
+
+
+def test_what_was_made_for_other_machines_is_counted_only():
+    hosts = {f"{DIRECTORY}/certs/node{number}.lab.cer": b"" for number in range(100)}
+    own = ("certs/engine.cer", "certs/websocket-proxy.cer", "keys/websocket-proxy.p12")
+    facts = look({**hosts, **{f"{DIRECTORY}/{name}": b"" for name in own}})
+    assert [service.name for service in facts.services] == ["engine", "websocket-proxy"]
+    assert facts.hosts == 100
+    assert facts.other_stores == ()
 
 
 @settings(max_examples=150, deadline=None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from engine_backup.drivers import certificates, key_stores, pkcs12, trust_stores
 from engine_backup.drivers.restored_files import UnreadableFileError
 from engine_backup.drivers.signatures import UncheckedError, has_signed
 from engine_backup.model.pki import (
+    APACHE,
     APACHE_AUTHORITY,
     DIRECTORY,
     ENGINE,
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
 Read = Callable[[str], Optional[bytes]]
 """Returns the content of a file by its absolute path, None for a missing one; `UnreadableFileError`."""
 
-_NAMED = re.compile(r"(?:certs/(?P<service>[^/]+)\.cer|keys/(?P<store>[^/]+)\.p12)")
+_NAMED = re.compile(
+    r"certs/(?P<certified>[^/]+)\.cer|keys/(?P<store>[^/]+)\.p12|keys/(?P<key>[^/]+)\.key\.nopass"
+)
 _KEY = re.compile(
     rb"-----BEGIN (?P<kind>(?:[A-Z0-9]+ )*)PRIVATE KEY-----[^-]*-----END (?P=kind)PRIVATE KEY-----"
 )
@@ -92,8 +95,11 @@ def look(paths: Sequence[str], read: Read, passwords: Passwords, when: datetime,
     """
     directory = f"{DIRECTORY}/"
     found = [_NAMED.fullmatch(path[len(directory) :]) for path in paths if path.startswith(directory)]
-    services = list(dict.fromkeys(match["service"] for match in found if match and match["service"]))
-    stores = [match["store"] for match in found if match and match["store"]]
+    certified, stores, keys = (
+        list(dict.fromkeys(match[what] for match in found if match and match[what]))
+        for what in ("certified", "store", "key")
+    )
+    services = _services(certified, {*stores, *keys})
     own = {path: _load(path, read) for path in OWN_AUTHORITIES}
     authorities = [*own.values(), _load(APACHE_AUTHORITY, read)]
     engine = _Engine(read, passwords, when, root, tuple(authorities))
@@ -104,8 +110,19 @@ def look(paths: Sequence[str], read: Read, passwords: Passwords, when: datetime,
         ),
         services=tuple(engine.service(name) for name in services[:SERVICES]),
         trust_store=engine.trust_store(),
-        other_stores=tuple(printable(f"{directory}keys/{s}.p12") for s in stores if s not in services),
+        other_stores=tuple(printable(f"{directory}keys/{s}.p12") for s in stores if s not in certified),
+        hosts=len(certified) - len(services),
     )
+
+
+def _services(certified: Sequence[str], with_keys: Collection[str]) -> list[str]:
+    """Return who of those that have a certificate is a service of the engine's machine; its own first.
+
+    What the engine has signed for a host lies beside them, also when that host is long gone. Its key is
+    on that host only.
+    """
+    own = [name for name in (ENGINE, APACHE) if name in certified]
+    return [*own, *(name for name in certified if name in with_keys and name not in own)]
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,8 @@ class ServiceFacts:
 class PkiFacts:
     """All of it. `other_stores` have no certificate beside them, so nothing tells their password.
 
-    `apache_authority_elsewhere` is the target of a link that leads out of the archive.
+    `apache_authority_elsewhere` is the target of a link that leads out of the archive. `hosts` is the number
+    of certificates that were made for other machines.
     """
 
     authorities: tuple[AuthorityFacts, ...]
@@ -80,3 +81,4 @@ class PkiFacts:
     trust_store: PkiFile
     other_stores: tuple[str, ...] = ()
     apache_authority_elsewhere: str = ""
+    hosts: int = 0

@@ -47,7 +47,9 @@ def certificates(facts: PkiFacts, when: datetime) -> Check:
         if service.issuer is Issuer.UNCHECKED:
             unchecked.append(f"{service.path}: its signature is of a kind that cannot be checked here")
     looked_at = sum(1 for service in facts.services if service.certificate is not None)
-    return _check(CERTIFICATES, f"{looked_at} certificates of services", findings, notes, unchecked)
+    detail = f"{looked_at} certificates of services"
+    detail += f", not looked at: {facts.hosts} of other machines" if facts.hosts else ""
+    return _check(CERTIFICATES, detail, findings, notes, unchecked)
 
 
 def keys(facts: PkiFacts) -> Check:
