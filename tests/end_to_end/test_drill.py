@@ -344,6 +344,10 @@ def test_an_ordinary_user_drills_without_a_log_of_the_system(sample_site: DrillS
     assert "the owner of" in result.stderr
     assert (own / "engine.backup.drill.json").exists()
     sample_site.assert_nothing_left()
+    # Where a database server is, only its owner can look.
+    (sample_site.root / "var/lib/pgsql").mkdir(mode=0o700, parents=True)
+    inspected = real_process.run(["inspect", *words[1:]], as_nobody).check()
+    assert "proven on" in inspected.stdout
 
 
 # What others show of it

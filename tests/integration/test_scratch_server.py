@@ -129,7 +129,7 @@ def test_a_deep_directory_still_gets_a_usable_socket(tmp_path):
     deep = tmp_path / ("d" * 100)
     deep.mkdir()
     if os.geteuid() == 0:
-        with pytest.raises(EngineBackupError, match="cannot reach"), ScratchServer.start(deep):
+        with pytest.raises(EngineBackupError, match="who cannot reach"), ScratchServer.start(deep):
             pass
         return
     with ScratchServer.start(deep, tcp=False) as server:

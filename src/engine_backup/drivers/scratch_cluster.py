@@ -98,8 +98,10 @@ def private_directory(parent: Path | None, user: OsUser | None) -> Iterator[Path
     where = Path(parent or tempfile.gettempdir()).absolute()
     if not _reachable(where, user):
         raise EngineBackupError(
-            f"the account {user.name if user else 'in use'} cannot reach {where}",
-            hint="choose a directory whose parents are open to all, such as /var/tmp",
+            f"the scratch server runs as {user.name}, who cannot reach {where}"
+            if user
+            else f"{where} cannot be reached",
+            hint="choose another directory, whose parents are open to all: --tmpdir=DIR, else TMPDIR",
         )
     with private_directories.private_directory(where, user) as home:
         yield home
