@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -144,6 +145,28 @@ def test_what_a_dump_does_when_it_is_loaded_stays_in_the_server(
     assert (status, document["outcome"]) == (RED, "failed")
     assert refusal in red(document)["engine: load"]
     assert not marker.exists()
+
+
+ASKING = (
+    "CREATE EXTENSION dblink;"
+    " CREATE FUNCTION public.f(text) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
+    " CREATE TABLE public.t (a text CHECK (public.f(a))); INSERT INTO public.t VALUES ('1');"
+    " CREATE OR REPLACE FUNCTION public.f(text) RETURNS boolean LANGUAGE plpgsql AS"
+    " $$BEGIN PERFORM public.dblink_connect('host=127.0.0.1 port={port} user=a password=b connect_timeout=2');"
+    " RETURN true; END$$"
+)
+
+
+def test_no_server_is_asked_by_what_is_in_a_dump(site: DrillSite, postgres_server: ScratchServer):
+    with socket.create_server(("127.0.0.1", 0)) as production:
+        production.setblocking(False)
+        content = hostile_dump(postgres_server, ASKING.format(port=production.getsockname()[1]))
+        site.archive.write_bytes(hostile_archives.with_dump(content))
+        status, document = site.document()
+        assert status == RED
+        assert "permission denied for function dblink_connect" in red(document)["engine: load"]
+        with pytest.raises(BlockingIOError):
+            production.accept()
 
 
 def hostile_dump(server: ScratchServer, statements: str) -> bytes:

@@ -10,7 +10,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from time import monotonic
 
 import psycopg2
 
-from engine_backup.drivers import row_counts
+from engine_backup.drivers import row_counts, ways_out
 from engine_backup.drivers.archive_reader import Archive
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import BY_NAME, SCOPE_ALL, Component, Kind
@@ -27,6 +27,7 @@ from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.facts import ArchiveFacts, Credentials
 from engine_backup.model.modes import RESTORE
 from engine_backup.model.option_values import REFUSE
+from engine_backup.model.provisioning_steps import ProvisionDatabase
 from engine_backup.model.requests import Administrator, DrillRequest, RestoreRequest
 from engine_backup.model.secret import Secret
 from engine_backup.model.steps import (
@@ -210,11 +211,19 @@ def carry_out(plan: Plan, run: RestoreRun, restored: Restored) -> None:
         try:
             with restored.timed(PHASES.get(type(step), PROVISIONING)):
                 perform(step, run)
+            if isinstance(step, ProvisionDatabase):
+                _close_ways_out(step, run)
             if isinstance(step, LoadDumps):
                 restored.rows = _counted(step)
         except (EngineBackupError, OSError, psycopg2.Error) as error:
             restored.failures.append(_failure(step, error, run))
     restored.loaded = not any(not isinstance(f.step, FILE_STEPS) for f in restored.failures)
+
+
+def _close_ways_out(step: ProvisionDatabase, run: RestoreRun) -> None:
+    """Keep what is loaded from asking any server, this machine's own among them."""
+    with closing(run.servers[step.component.name].connect(step.name)) as administrator:
+        ways_out.close(administrator)
 
 
 def _goes_on(step: object, restored: Restored) -> bool:
