@@ -74,6 +74,13 @@ def test_another_product_version_is_what_a_restore_would_refuse(site: DrillSite)
     assert "4.4.10" in red(document)["archive: plan"]
 
 
+def test_what_is_no_product_version_says_nothing_of_the_archive(sample_site: DrillSite):
+    result = sample_site.drill("--product-version=4.5.x")
+    assert result.status == ExitStatus.FAILURE
+    assert "not a product version: '4.5.x'" in result.fatal[0]
+    assert not sample_site.record.exists()
+
+
 def test_the_document_is_recorded_and_the_history_grows(sample_site: DrillSite):
     for _ in range(2):
         status, document = sample_site.document()
@@ -151,8 +158,8 @@ ASKING = (
     "CREATE EXTENSION dblink;"
     " CREATE FUNCTION public.f(text) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
     " CREATE TABLE public.t (a text CHECK (public.f(a))); INSERT INTO public.t VALUES ('1');"
-    " CREATE OR REPLACE FUNCTION public.f(text) RETURNS boolean LANGUAGE plpgsql AS"
-    " $$BEGIN PERFORM public.dblink_connect('host=127.0.0.1 port={port} user=a password=b connect_timeout=2');"
+    " CREATE OR REPLACE FUNCTION public.f(text) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN"
+    " PERFORM public.dblink_connect('port={port} host=127.0.0.1 user=a password=b connect_timeout=1');"
     " RETURN true; END$$"
 )
 

@@ -176,6 +176,12 @@ NOWHERE = "00000000-dead-0000-0000-000000000000"
         ("UPDATE schema_version SET current = false", "schema version", "has 0 current rows"),
         ("UPDATE schema_version SET version = '04060010' WHERE current", "schema version", "newer than"),
         ("UPDATE schema_version SET version = 'x' WHERE current", "schema version", "version is 'x'"),
+        (
+            "ALTER TABLE schema_version RENAME TO other; CREATE VIEW schema_version AS"
+            " SELECT '1' AS version, true AS current FROM (SELECT generate_series(1, 1000000000000)) AS g",
+            "schema version",
+            "has 100 current rows",
+        ),
     ],
 )  # fmt: skip
 def test_a_planted_fault_is_named(broken, statements, check, finding):
