@@ -178,7 +178,8 @@ NOWHERE = "00000000-dead-0000-0000-000000000000"
         ("UPDATE schema_version SET version = 'x' WHERE current", "schema version", "version is 'x'"),
         (
             "ALTER TABLE schema_version RENAME TO other; CREATE VIEW schema_version AS"
-            " SELECT '1' AS version, true AS current FROM (SELECT generate_series(1, 1000000000000)) AS g",
+            " SELECT '1' AS version, true AS current FROM (SELECT generate_series(1, 1000000000000)) AS g;"
+            " GRANT SELECT ON schema_version TO PUBLIC",
             "schema version",
             "has 100 current rows",
         ),
