@@ -74,6 +74,19 @@ def test_another_product_version_is_what_a_restore_would_refuse(site: DrillSite)
     assert "4.4.10" in red(document)["archive: plan"]
 
 
+@pytest.mark.parametrize(("words", "status"), [(["--json"], ExitStatus.FAILURE), ([], ExitStatus.SUCCESS)])
+def test_a_report_that_cannot_be_written(words: list[str], status: ExitStatus, sample_site: DrillSite):
+    """A document that nobody gets is a failure; the exit status alone tells how a drill went."""
+    command = [*real_process.COMMAND, *sample_site.words("drill", *words)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, check=False, env=real_process.environment()
+        )
+    assert (done.returncode, b"Traceback" in done.stderr) == (status, False)
+    assert b"Warning: the output is not complete: No space left on device\n" in done.stderr
+    assert sample_site.record.exists()
+
+
 def test_what_is_no_product_version_says_nothing_of_the_archive(sample_site: DrillSite):
     result = sample_site.drill("--product-version=4.5.x")
     assert result.status == ExitStatus.FAILURE

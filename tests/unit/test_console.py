@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import shlex
 import subprocess
@@ -24,6 +25,11 @@ class Terminal(io.StringIO):
 class Closed(io.StringIO):
     def write(self, text: str, /) -> int:
         raise BrokenPipeError
+
+
+class Full(io.StringIO):
+    def write(self, text: str, /) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.fixture
@@ -50,6 +56,16 @@ def test_an_error_is_one_line_with_its_hint_below(streams):
 def test_every_problem_has_its_line(streams):
     console(streams).fatal(RefusedError([Problem("one", "a"), Problem("two", "b")]))
     assert streams[1].getvalue() == "FATAL: one\n  hint: a\nFATAL: two\n  hint: b\n"
+
+
+def test_what_cannot_be_written_is_told_once_and_ends_nothing():
+    errors = io.StringIO()
+    shown = console((Full(), errors))
+    shown.say("one")
+    shown.say("two")
+    assert shown.lost == "No space left on device"
+    assert errors.getvalue() == "Warning: the output is not complete: No space left on device\n"
+    console((Full(), Full())).warn("nowhere to say it")
 
 
 def test_progress_is_drawn_on_a_terminal_and_gone_before_a_line():

@@ -20,7 +20,8 @@ _OBEYED = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|\xc2[\x80-\x9f
 class TextConsole:
     """Normal output to `stdout`, warnings and errors to `stderr`; progress lines where a person looks.
 
-    Several threads may use it: a line is whole, and never within the progress lines.
+    Several threads may use it: a line is whole, and never within the progress lines. `lost` is why some
+    of it could not be written, "" when all was, or nobody wanted it.
     """
 
     def __init__(self, stdin: TextIO, stdout: TextIO, stderr: TextIO, coloured: bool = False) -> None:
@@ -29,6 +30,7 @@ class TextConsole:
         self._stdout = stdout
         self._stderr = stderr
         self._unread: list[TextIO] = []
+        self.lost = ""
         self._progress: _Progress | None = _Progress(stderr) if stderr.isatty() else None
         self._lock = threading.RLock()
 
@@ -70,7 +72,7 @@ class TextConsole:
                 self._print(f"  hint: {_one_line(reason.hint)}", self._stderr)
 
     def _print(self, line: str, stream: TextIO) -> None:
-        """Print a line. When nobody reads any more (`| head`), a restore goes on all the same."""
+        """Print a line. When nobody reads any more (`| head`), or a disk is full, a restore still goes on."""
         if stream in self._unread:
             return
         with self._lock:
@@ -79,6 +81,10 @@ class TextConsole:
                 print(line, file=stream, flush=True)
             except BrokenPipeError:
                 self._unread.append(stream)
+            except OSError as error:
+                self._unread.append(stream)
+                self.lost = error.strerror or str(error)
+                self.warn(f"the output is not complete: {self.lost}")
             except UnicodeEncodeError:
                 print(line.encode("ascii", "backslashreplace").decode("ascii"), file=stream, flush=True)
 

@@ -49,12 +49,23 @@ def run(words: Sequence[str], environment: Environment) -> int:
         from engine_backup.run.dispatch import perform
 
         request: Request = build_request(settings, environment)
-        return perform(request, console)
+        status = perform(request, console)
+        return ExitStatus.FAILURE if console.lost and not status and _is_read(request) else status
     except (EngineBackupError, InterruptedByUserError) as error:
         console.fatal(error)
         return error.status
     finally:
         console.abandon_unread()
+
+
+def _is_read(request: Request) -> bool:
+    """Whether all that a request gives is what it prints; others are done when it cannot be printed."""
+    from engine_backup.model.requests import InspectRequest, ListRequest
+
+    if isinstance(request, (InspectRequest, ListRequest)):
+        return True
+    surroundings = getattr(request, "surroundings", None)
+    return surroundings is not None and surroundings.json
 
 
 def _show(console: TextConsole, settings: Settings) -> None:

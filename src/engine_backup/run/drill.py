@@ -162,7 +162,7 @@ class _Drill:
 
     def _demand_room(self, facts: ArchiveFacts) -> None:
         """Raise `RefusedError` when all that is restored cannot fit."""
-        volume = disk_space.free(self._workspace)
+        volume = replace(disk_space.free(self._workspace), directory=str(self._request.surroundings.tmpdir))
         needs = [
             space.database_need(dump, facts.recorded_sizes.get(name))
             for name, dump in facts.dumps.items()
