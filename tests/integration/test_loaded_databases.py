@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from engine_backup.drivers import inventory, row_counts
+from engine_backup.drivers.interruption import Interruption
+from engine_backup.drivers.loaded_sessions import reading
 from engine_backup.drivers.postgres import session
 from engine_backup.model.checks import Check, Outcome
 from engine_backup.model.errors import EngineBackupError
@@ -310,6 +313,31 @@ def test_names_mean_what_postgresql_means_by_them(broken):
         DELETE FROM vm_dynamic WHERE vm_guid = {VM_3}
     """
     assert "references" in broken.red(statements)
+
+
+STUBBORN = (
+    "CREATE FUNCTION stubborn() RETURNS int LANGUAGE plpgsql AS $$BEGIN LOOP BEGIN PERFORM pg_sleep(100);"
+    " EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END$$"
+)
+
+
+@pytest.mark.parametrize("longest", [1.0, 100.0], ids=["too long", "interrupted"])
+def test_what_catches_its_cancellation_ends_all_the_same(machine, longest):
+    owner = machine.sample.credentials[DWH]
+    loaded.execute(machine.server, owner.database, STUBBORN)
+    interruption = Interruption()
+    interrupter = threading.Timer(0.5, interruption.trigger)
+    try:
+        if longest == 100.0:
+            interrupter.start()
+        with (
+            pytest.raises(EngineBackupError, match=r"terminating connection|closed the connection"),
+            reading(owner, interruption, longest) as connection,
+        ):
+            connection.cursor().execute("SELECT public.stubborn()")
+    finally:
+        interrupter.cancel()
+        loaded.execute(machine.server, owner.database, "DROP FUNCTION stubborn()")
 
 
 def test_policies_on_rows_hide_nothing(broken):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,9 +12,13 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name
 
 from engine_backup.drivers.interruption import Interruption
+from engine_backup.drivers.postgres import session, value
+from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.facts import Credentials
 
 CANCEL_SECONDS = 0.2
+# So many in vain, and the session is ended.
+CANCELLATIONS = 10
 
 
 @dataclass(frozen=True)
@@ -31,17 +36,26 @@ class LoadSession:
 
 
 @contextmanager
-def cancelled_by(interruption: Interruption, connection: Connection) -> Iterator[None]:
-    """Let an interruption cancel what the server is doing, as often as it takes.
+def cancelled_by(
+    interruption: Interruption, connection: Connection, credentials: Credentials
+) -> Iterator[None]:
+    """Let an interruption cancel what the server is doing, as often as it takes, and in the end its session.
 
-    A cancellation that arrives between two statements cancels neither.
+    A cancellation that arrives between two statements cancels neither. Functions may catch it
+    (`query_canceled`), but nothing catches the end of their session. `credentials` are the connection's.
     """
     ended = threading.Event()
+    number = connection.info.backend_pid
 
     def cancel() -> None:
-        while not ended.is_set():
-            with suppress(psycopg2.Error):
-                connection.cancel()
+        for attempt in itertools.count():
+            if ended.is_set():
+                return
+            with suppress(psycopg2.Error, EngineBackupError):
+                if attempt < CANCELLATIONS:
+                    connection.cancel()
+                else:
+                    end_session(number, credentials)
             ended.wait(CANCEL_SECONDS)
 
     with interruption.ending(cancel):
@@ -49,3 +63,9 @@ def cancelled_by(interruption: Interruption, connection: Connection) -> Iterator
             yield
         finally:
             ended.set()
+
+
+def end_session(number: int, credentials: Credentials) -> None:
+    """End another session (its process id) of the same role; raises `EngineBackupError`."""
+    with session(credentials) as other:
+        value(other, "SELECT pg_catalog.pg_terminate_backend(%s)", number)

@@ -31,7 +31,7 @@ def load(login: LoadSession, dump: BinaryIO, name: str, wanted: Callable[[str], 
     database = login.credentials.database
     with (
         session(login.credentials, login.options) as connection,
-        cancelled_by(login.interruption, connection),
+        cancelled_by(login.interruption, connection, login.credentials),
     ):
         for item in split(dump, name):
             login.interruption.check()

@@ -20,13 +20,13 @@ AT_ONCE = 100
 PARENT = "p"
 
 
-def count_rows(credentials: Credentials) -> dict[str, int]:
+def count_rows(credentials: Credentials, interruption: Interruption | None = None) -> dict[str, int]:
     """Return the number of rows by `schema.table`; a parent of partitions counts what these hold.
 
-    Raises `EngineBackupError`.
+    Raises `EngineBackupError`, and `StoppedError` when it is interrupted.
     """
     found: dict[str, int] = {}
-    with reading(credentials, Interruption()) as connection:
+    with reading(credentials, interruption or Interruption()) as connection:
         tables = postgres.rows(connection, _TABLES)
         for first in range(0, len(tables), AT_ONCE):
             counts = [_count(*table) for table in tables[first : first + AT_ONCE]]

@@ -59,5 +59,5 @@ def _analyze_from(queue: Queue, run: RestoreRun, interruption: Interruption) -> 
 
 def _connected(credentials: Credentials, interruption: Interruption, stack: ExitStack) -> Connection:
     connection = stack.enter_context(postgres.session(credentials))
-    stack.enter_context(cancelled_by(interruption, connection))
+    stack.enter_context(cancelled_by(interruption, connection, credentials))
     return connection

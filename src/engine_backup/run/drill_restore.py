@@ -9,10 +9,10 @@ import errno
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -20,6 +20,7 @@ import psycopg2
 
 from engine_backup.drivers import row_counts, ways_out
 from engine_backup.drivers.archive_reader import Archive
+from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.components import BY_NAME, SCOPE_ALL, Component, Kind
 from engine_backup.model.drill import ANALYZING, CORRECTING, FILES, LOADING, PROVISIONING
@@ -35,6 +36,7 @@ from engine_backup.model.steps import (
     ApplyFixes,
     EncryptPkcs12,
     ForgetApache,
+    LoadDump,
     LoadDumps,
     PlaceFiles,
     PlaceSqlite,
@@ -46,7 +48,7 @@ from engine_backup.model.steps import (
     StopServices,
 )
 from engine_backup.plan.restore import plan_restore
-from engine_backup.run import restore_facts
+from engine_backup.run import restore_facts, side_by_side
 from engine_backup.run.drilled import DrilledDatabase
 from engine_backup.run.hook_stages import Hooks
 from engine_backup.run.loading import LoadError
@@ -244,9 +246,13 @@ def _failure(step: object, error: Exception, run: RestoreRun) -> Failure:
 
 def _counted(step: LoadDumps) -> dict[str, Mapping[str, int]]:
     """Count the rows of all databases side by side: what corrects them changes some."""
-    with ThreadPoolExecutor(step.at_once, "count") as pool:
-        counts = pool.map(row_counts.count_rows, [load.credentials for load in step.loads])
-        return {load.component.name: found for load, found in zip(step.loads, counts)}
+    found: dict[str, Mapping[str, int]] = {}
+
+    def count(load: LoadDump, interruption: Interruption) -> None:
+        found[load.component.name] = row_counts.count_rows(load.credentials, interruption)
+
+    side_by_side.perform([partial(count, load) for load in step.loads], step.at_once, "count")
+    return found
 
 
 def databases_of(run: RestoreRun, restored: Restored) -> dict[str, DrilledDatabase]:
