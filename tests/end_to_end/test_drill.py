@@ -358,6 +358,16 @@ def test_a_signal_ends_it_and_nothing_is_left(number: signal.Signals, sample_sit
     assert not sample_site.record.exists()
 
 
+def test_an_archive_that_is_removed_meanwhile_is_drilled_and_not_recorded(sample_site: DrillSite):
+    process = drilling(sample_site)
+    sample_site.archive.unlink()
+    result = real_process.result(process).check()
+    assert "The archive is proven" in result.stdout
+    assert "drill.json: the archive was removed, or replaced by another" in result.stdout
+    assert not sample_site.record.exists()
+    assert len(sample_site.history.read_text().splitlines()) == 1
+
+
 def test_what_a_killed_drill_left_is_gone_with_the_next(sample_site: DrillSite):
     process = drilling(sample_site)
     process.kill()

@@ -79,6 +79,18 @@ class Archive:
         self._size = os.fstat(tar.fileno()).st_size
         self.members = self._read_members()
 
+    @property
+    def stored_size(self) -> int:
+        """The size of the file in bytes."""
+        return os.fstat(self._file_as_stored.fileno()).st_size
+
+    def is_in_its_place(self) -> bool:
+        """Whether its path still leads to this file: a later backup may have replaced it, or removed it."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._file_as_stored.fileno()))
+        except OSError:
+            return False
+
     def _read_members(self) -> dict[str, MemberInfo]:
         walk = TarWalk(self._whole(), str(self.path), self.limits)
         found = check_relations(walk, str(self.path), repeated=False)

@@ -64,7 +64,7 @@ def drill(request: DrillRequest, reporter: Reporter) -> ExitStatus:
         open_archive(request.file, workspace) as archive,
     ):
         result = _Drill(request, reporter, archive, workspace).result()
-        drill_record.write(result, request, reporter)
+        drill_record.write(result, archive, request, reporter)
     drill_report.show(result, request, reporter)
     return ExitStatus.SUCCESS if result.passed else ExitStatus.DRILL_FAILED
 

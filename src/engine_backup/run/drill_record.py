@@ -26,7 +26,7 @@ def identity(archive: Archive) -> ArchiveIdentity | None:
         content = archive.read_small(name, LONGEST_LIST) if name else None
     except EngineBackupError:
         return None
-    return identity_of(archive.path.stat().st_size, content)
+    return identity_of(archive.stored_size, content)
 
 
 def identity_of(size: int, hashes: bytes | None) -> ArchiveIdentity | None:
@@ -34,11 +34,17 @@ def identity_of(size: int, hashes: bytes | None) -> ArchiveIdentity | None:
     return None if hashes is None else ArchiveIdentity(size, hashlib.sha256(hashes).hexdigest())
 
 
-def write(result: DrillResult, request: DrillRequest, reporter: Reporter) -> None:
-    """Write record and history; what cannot be written is told, and is no failure of the archive."""
+def write(result: DrillResult, archive: Archive, request: DrillRequest, reporter: Reporter) -> None:
+    """Write record and history; what cannot be written is told, and is no failure of the archive.
+
+    Beside another archive, which has replaced the drilled one meanwhile, nothing is written.
+    """
     place = drill_records.place_of(request.file)
     text = drill_document.render(drill_document.document(result))
-    _attempted(place, lambda: drill_records.write(place, text), reporter)
+    if archive.is_in_its_place():
+        _attempted(place, lambda: drill_records.write(place, text), reporter)
+    else:
+        reporter.say(f"- not recorded in {place}: the archive was removed, or replaced by another")
     history = request.surroundings.root / HISTORY
     line = drill_document.render(drill_document.summary(result), indent=None)
     _attempted(history, lambda: drill_records.append(history, line), reporter)
