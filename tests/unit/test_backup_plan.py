@@ -20,9 +20,18 @@ from engine_backup.model.facts import (
     TargetFacts,
 )
 from engine_backup.model.presets import PRESETS
-from engine_backup.model.requests import BackupRequest, DumpWish, Surroundings
+from engine_backup.model.requests import STANDARD_OUTPUT, BackupRequest, DumpWish, Surroundings
 from engine_backup.model.secret import Secret
-from engine_backup.model.steps import AnnounceStart, DumpDatabase, SaveFiles, SaveMembers
+from engine_backup.model.steps import (
+    AnnounceEnd,
+    AnnounceStart,
+    Describe,
+    DumpDatabase,
+    HandOver,
+    Publish,
+    SaveFiles,
+    SaveMembers,
+)
 from engine_backup.plan.backup import plan_backup
 
 TARGET = TargetFacts("/backups/a", True, True, False, False, False)
@@ -47,7 +56,7 @@ def facts(**changes) -> BackupFacts:
 
 def request(**changes) -> BackupRequest:
     surroundings = Surroundings(Path("/"), Path("/log"), Path("/tmp"), changes.pop("scopes", ("all",)))
-    return BackupRequest(surroundings, Path("/backups/a"), **changes)
+    return BackupRequest(surroundings, changes.pop("file", Path("/backups/a")), **changes)
 
 
 def announced(plan) -> list[str]:
@@ -203,3 +212,21 @@ def test_passwords_never_show_in_a_plan():
     databases = tuple(DatabaseFacts(c, True, replace(login(c), password=Secret(secret))) for c in DATABASES)
     plan = plan_backup(request(), facts(databases=databases))
     assert secret not in repr(plan) + "".join(str(step) for step in plan.steps)
+
+
+@pytest.mark.parametrize("preset", [None, *PRESETS])
+@pytest.mark.parametrize("compressor", [None, "", "gzip", "zstd"])
+def test_to_standard_output_one_member_is_made_at_a_time_and_nothing_is_published(preset, compressor):
+    asked = request(file=STANDARD_OUTPUT, preset=preset, archive_compressor=compressor, jobs=8)
+    plan = plan_backup(asked, facts(target=None, cores=8))
+    assert saving(plan).at_once == 1
+    assert [type(step) for step in plan.steps[-3:]] == [Describe, HandOver, AnnounceEnd]
+    assert not any(isinstance(step, Publish) for step in plan.steps)
+    assert "not re-read" in str(plan.steps[-2])
+    assert (plan.problems, plan.warnings) == ((), ())
+
+
+def test_to_standard_output_nothing_can_be_overwritten():
+    plan = plan_backup(request(file=STANDARD_OUTPUT, no_overwrite=True), facts(target=None))
+    assert plan.warnings == ("--no-overwrite has no effect: the archive goes to standard output",)
+    assert plan.problems == ()

@@ -10,13 +10,17 @@ from engine_backup.model.components import DWH, ENGINE, FILES, GRAFANA
 from engine_backup.model.facts import FileFacts
 from engine_backup.model.preflight import Volume
 from engine_backup.model.presets import PRESETS, Encoding, Packing
-from engine_backup.model.steps import CopySqlite, DumpDatabase, SaveFiles, SaveMembers
+from engine_backup.model.requests import STANDARD_OUTPUT
+from engine_backup.model.steps import CopySqlite, DumpDatabase, Publish, SaveFiles, SaveMembers
 from engine_backup.plan import backup_space
+from engine_backup.plan.archive_ways import Way
 from engine_backup.plan.backup import plan_backup
 from tests.unit.test_backup_plan import facts, login, request, sized
 
 GIB = 1 << 30
 DEFAULT = PRESETS["default"]
+STEP = Publish("/backups/a", False)
+IN_PLACE, PACKED_AS_A_WHOLE = Way(STEP, True, True), Way(STEP, False, True)
 
 
 def volume(free: int | None, device: int = 1) -> Volume:
@@ -33,10 +37,10 @@ def saving(dwh: int, engine: int = 0, at_once: int = 2, encoding: Encoding = DEF
     return SaveMembers(parts, at_once)
 
 
-def said(free: int, step: SaveMembers, outer: str = "") -> tuple[bool, bool]:
+def said(free: int, step: SaveMembers, way: Way = IN_PLACE) -> tuple[bool, bool]:
     """Return whether there is a warning, and whether there is a problem."""
     seen = facts(single_files=(), archive_volume=volume(free), temporary_volume=volume(GIB, 2))
-    return bool(backup_space.warnings(step, seen, outer)), bool(backup_space.problems(step, seen, outer))
+    return bool(backup_space.warnings(step, seen, way)), bool(backup_space.problems(step, seen, way))
 
 
 def test_what_cannot_fit_is_a_problem_that_names_place_need_and_free_bytes():
@@ -105,7 +109,7 @@ def test_what_waits_beside_the_archive_counts_once_more():
     assert said(need + need // 20 + 1, together) == (True, False)
     assert said(4 * GIB + 4 * GIB // 20 + 1, together) == (False, False)
     # Packed as a whole, the largest waits too.
-    assert said(4 * GIB + 4 * GIB // 20 + 1, alone, "gzip") == (True, False)
+    assert said(4 * GIB + 4 * GIB // 20 + 1, alone, PACKED_AS_A_WHOLE) == (True, False)
 
 
 def test_the_copy_of_grafanas_database_is_looked_at_where_it_lies():
@@ -117,3 +121,19 @@ def test_the_copy_of_grafanas_database_is_looked_at_where_it_lies():
     (problem,) = plan_backup(request(), seen).problems
     assert "file system of /tmp" in problem.message
     assert "--tmpdir" in problem.hint
+
+
+@pytest.mark.parametrize(("free", "problems", "doubts"), [(3, 0, 0), (1, 0, 1), (0, 1, 0)])
+def test_to_standard_output_the_largest_member_lies_in_the_temporary_directory(free, problems, doubts):
+    """As it usually gets it takes 2 GiB there, and a quarter of one at the least; the others do not count."""
+    seen = facts(
+        target=None,
+        databases=sized(dwh=12 * GIB, engine=12 * GIB, keycloak=12 * GIB),
+        single_files=(),
+        temporary_volume=Volume("/tmp", 2, free * GIB),
+    )
+    plan = plan_backup(request(file=STANDARD_OUTPUT), seen)
+    assert len(plan.problems) == problems
+    assert all("/tmp: 269 MiB needed for the largest member" in problem.message for problem in plan.problems)
+    assert all("--tmpdir=DIR" in problem.hint and "--file" not in problem.hint for problem in plan.problems)
+    assert len([text for text in plan.warnings if "this may fail" in text]) == doubts

@@ -33,6 +33,7 @@ class TextConsole:
         self.lost = ""
         self._progress: _Progress | None = _Progress(stderr) if stderr.isatty() else None
         self._lock = threading.RLock()
+        self._aside = -1
 
     def say(self, line: str) -> None:
         """Print a line of normal output."""
@@ -99,6 +100,20 @@ class TextConsole:
     def is_terminal(self) -> bool:
         """Whether normal output goes to a terminal."""
         return self._stdout.isatty()
+
+    def set_output_aside(self) -> None:
+        """Keep standard output for an archive: what is said from now on goes to standard error.
+
+        Also what anything else in this process prints.
+        """
+        self._stdout.flush()
+        number = self._stdout.fileno()
+        self._aside = os.dup(number)
+        os.dup2(self._stderr.fileno(), number, inheritable=False)
+
+    def output_aside(self) -> int:
+        """Return a descriptor of standard output that was set aside; the caller closes it."""
+        return self._aside
 
     def data(self) -> DataOutput:
         """Return standard output for bytes as they are; nothing else must be said there then."""

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from engine_backup import __version__
 from engine_backup.model.components import DATABASES
 from engine_backup.model.errors import UsageError
-from engine_backup.model.modes import WORDS_OF_MODES
+from engine_backup.model.modes import STANDARD, WORDS_OF_MODES
 from engine_backup.model.option_values import read_mode
 from engine_backup.model.options import PROMPT, Form, Option, all_options
 
@@ -142,7 +142,7 @@ def normalised(words: Sequence[str]) -> list[str]:
             value = next(rest, None)
             options.append(word if value is None else f"{word}={value}")
         else:
-            (options if word.startswith("-") else others).append(word)
+            (options if word.startswith("-") and word != STANDARD else others).append(word)
     return others + options
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine_backup.cli import archive_names
 from engine_backup.cli.environment import Environment
 from engine_backup.cli.general_settings import irrelevant, temporary_directory
 from engine_backup.cli.given_credentials import credentials_of, first_line, is_given
@@ -26,11 +27,13 @@ from engine_backup.model.modes import (
     LIST,
     LOOKING_MODES,
     RESTORE,
+    STANDARD,
     TAKING_OUT_MODES,
     VERIFY,
 )
 from engine_backup.model.options import option_name
 from engine_backup.model.requests import (
+    STANDARD_OUTPUT,
     Administrator,
     BackupRequest,
     DemoRequest,
@@ -122,7 +125,12 @@ def _stamp(environment: Environment) -> str:
 
 def _archive(settings: Settings, mode: str, surroundings: Surroundings, environment: Environment) -> Path:
     given = _file(settings)
+    if given == STANDARD and mode == BACKUP:
+        if not surroundings.dry_run:
+            archive_names.check_standard_output(environment, surroundings.log)
+        return STANDARD_OUTPUT
     if given:
+        archive_names.check_readable(given)
         file = Path(given).absolute()
         if mode != BACKUP and not file.exists():
             raise UsageError(f"{given} does not exist", "check --file=FILE")
@@ -136,6 +144,8 @@ def _archive(settings: Settings, mode: str, surroundings: Surroundings, environm
 def _places(settings: Settings, surroundings: Surroundings) -> tuple[Path, ...]:
     """Return what is to be listed: all words and `--file`, or else where backups go by default."""
     named = [*settings.get(WORDS, ()), *filter(None, [settings.get(("", "file"))])]
+    for name in named:
+        archive_names.check_readable(name)
     places = tuple(Path(name).absolute() for name in named)
     return places or (surroundings.root / DEFAULT_ARCHIVE_DIRECTORY,)
 
@@ -152,6 +162,8 @@ def _file(settings: Settings) -> str | None:
 
 
 def _check_not_same(file: Path, log: Path) -> None:
+    if file == STANDARD_OUTPUT:
+        return
     if file == log or (file.exists() and log.exists() and file.samefile(log) and file.is_file()):
         raise UsageError("--file and --log can not be the same", "give the log another name")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine_backup.cli import archive_names
 from engine_backup.cli.environment import Environment
 from engine_backup.cli.general_settings import irrelevant, temporary_directory
 from engine_backup.cli.parser import WORDS, Settings
@@ -31,6 +32,7 @@ def _archive(settings: Settings, mode: str) -> tuple[Path, tuple[str, ...]]:
     if named is None and not words:
         raise UsageError("the archive is not named", f"engine-backup {mode} {WORDS_OF_MODES[mode]}")
     file, rest = (named, words) if named is not None else (words[0], words[1:])
+    archive_names.check_readable(file)
     if not Path(file).exists():
         raise UsageError(f"{file} does not exist", f"engine-backup {mode} {WORDS_OF_MODES[mode]}")
     return Path(file).absolute(), rest
@@ -79,6 +81,7 @@ def _export(
     if len(places) != 1:
         what = "the new archive is not named" if not places else "more than one new archive is named"
         raise UsageError(what, f"engine-backup {EXPORT} {WORDS_OF_MODES[EXPORT]} --to=FORM")
+    archive_names.check_writable(places[0])
     form = settings.get(("", "export_form"))
     if form is None:
         raise UsageError("--to is missing", f"use --to={' or --to='.join(EXPORT_FORMS)}")

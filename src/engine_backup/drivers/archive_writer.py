@@ -1,8 +1,8 @@
 """Writing an archive of generation D (contract K2, design section 3).
 
 The outer tar is in GNU format, as stock's own: names begin with `./`, sizes
-above 8 GiB are in base 256, there are no pax headers. When it is not compressed,
-members stream straight into their places and the header, whose size is known
+above 8 GiB are in base 256, there are no pax headers. When it is not compressed, and goes to
+a file, members stream straight into their places and the header, whose size is known
 only then, is patched afterwards; else each one is spooled to a nameless file first.
 Members that are made at the same time as one in its place are spooled too, and appended when that is whole.
 `archive_form` holds an archive against this module: change both together.
@@ -74,9 +74,10 @@ class MemberSink:
 class ArchiveWriter:
     """Writes one archive, member by member, front to back.
 
-    `target` is open for writing and can seek; it is neither closed nor synced here.
+    `target` is open for writing; it is neither closed nor synced here. It takes all of what is written to it,
+    and says by `seekable` whether headers can be patched in it.
     `compressor` is that of the whole archive ("" is the default and the fastest).
-    `spool_directory` holds members on their way: all with a compressor, else those of `spool`; `when`
+    `spool_directory` holds members on their way: those of `spool`, and each that is not in its place; `when`
     (seconds since 1970) is the time of members that have none of their own. One thread adds to the
     archive, others may spool meanwhile.
     """
@@ -86,7 +87,7 @@ class ArchiveWriter:
         self._target = target
         self._spool_directory = spool_directory
         self._when = when
-        self._in_place = compressor == compression.NONE
+        self._in_place = compressor == compression.NONE and target.seekable()
         self._whole = None if self._in_place else MemberSink(target)
         self._outer = CountingSink(compression.open_writer(self._whole or target, compressor))
         self.records: list[MemberRecord] = []

@@ -135,11 +135,12 @@ class TargetFacts:
 class BackupFacts:
     """Everything that was looked at before a backup is planned; `cores` that this program may use.
 
-    The volumes are those of the archive's directory and of the temporary one; None: nobody may look.
+    The volumes are those of the archive's directory and of the temporary one; None: nobody may look, or
+    there is none. `target` is None when the archive goes to standard output.
     """
 
     host: HostFacts
-    target: TargetFacts
+    target: TargetFacts | None
     databases: tuple[DatabaseFacts, ...]
     single_files: tuple[FileFacts, ...]
     warnings: tuple[str, ...] = ()

@@ -9,6 +9,8 @@ ROLLBACK, COMMIT, JOURNAL = "rollback", "commit", "journal"
 INSPECT, LIST = "inspect", "list"
 DRILL = "drill"
 EXTRACT, EXPORT = "extract", "export"
+# A word like any other: in the place of a file it stands for standard output.
+STANDARD = "-"
 STOCK_MODES: tuple[str, ...] = (BACKUP, RESTORE, VERIFY)
 JOURNAL_MODES: tuple[str, ...] = (ROLLBACK, COMMIT, JOURNAL)
 ENGINE_MODES: tuple[str, ...] = (*STOCK_MODES, *JOURNAL_MODES)

@@ -106,8 +106,8 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            read=read_mode, modes=MODES),
     Option("--scope", "scopes", f"what to save, restore or verify: {', '.join(SCOPES)}; repeatable"
            " (default: all)", GENERAL, metavar="SCOPE", read=read_scope, repeatable=True),
-    Option("--file", "file", "the archive; needed unless the mode is backup", GENERAL, metavar="FILE",
-           modes=(*STOCK_MODES, DRILL, *LOOKING_MODES, *TAKING_OUT_MODES)),
+    Option("--file", "file", "the archive; needed unless the mode is backup, where - is standard output",
+           GENERAL, metavar="FILE", modes=(*STOCK_MODES, DRILL, *LOOKING_MODES, *TAKING_OUT_MODES)),
     Option("--log", "log", "append the log to this file", GENERAL, metavar="FILE",
            modes=(*ENGINE_MODES, DRILL)),
     Option("--tmpdir", "tmpdir", "parent of the private temporary directory (default: $TMPDIR or /tmp)",

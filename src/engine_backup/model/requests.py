@@ -11,8 +11,12 @@ from engine_backup.model.components import SCOPE_ALL
 from engine_backup.model.excluded_data import TablePattern
 from engine_backup.model.facts import Credentials
 from engine_backup.model.hooks import TIME_LIMIT_SECONDS
+from engine_backup.model.modes import STANDARD
 from engine_backup.model.secret import Secret
 from engine_backup.model.verify_levels import Level
+
+# `--file=-`. Every other file of a request is an absolute path.
+STANDARD_OUTPUT = Path(STANDARD)
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,16 @@ class BackupRequest:
     file_named: bool = True
     jobs: int | None = None
     excluded: tuple[TablePattern, ...] = ()
+
+    @property
+    def to_standard_output(self) -> bool:
+        """Whether the archive goes to another program, and is no file."""
+        return self.file == STANDARD_OUTPUT
+
+    @property
+    def spool_parent(self) -> Path:
+        """The directory below which members wait for their place in the archive."""
+        return self.surroundings.tmpdir if self.to_standard_output else self.file.parent
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,13 @@ from engine_backup.model.steps import (
     DumpDatabase,
     Part,
     Plan,
-    Publish,
     RunHooks,
     SaveFiles,
     SaveMembers,
     TakeSnapshots,
 )
-from engine_backup.plan import backup_space, excluded_data
+from engine_backup.plan import archive_ways, backup_space, excluded_data
+from engine_backup.plan.archive_ways import Way
 
 NO_HOOKS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 # A dump waits for its server now and then; each is a session on a server that others use too.
@@ -61,15 +61,15 @@ def plan_backup(
         *(CopySqlite(f.component) for f in facts.single_files if f.component.name in chosen),
     )
     parts = _in_order(_by_size(_dump_step(d, request, preset) for d in databases), files)
-    saving = (SaveMembers(parts, _at_once(parts, request, facts)),) if parts else ()
-    outer = archive_packing(request, facts).compressor
+    way = archive_ways.choose(request, facts.target, archive_packing(request, facts).compressor)
+    saving = (SaveMembers(parts, _at_once(parts, request, facts, way)),) if parts else ()
     steps = (
         AnnounceStart(saved),
         TakeSnapshots(tuple((d.component, d.credentials) for d in databases if d.credentials)),
         *saving,
         *((RunHooks(stage, hooks[stage]),) if hooks.get(stage) else ()),
         Describe(),
-        Publish(str(request.file), facts.target.exists),
+        way.last_step,
         AnnounceEnd(saved),
     )
     return Plan(
@@ -78,12 +78,13 @@ def plan_backup(
         warnings=(
             *request.surroundings.warnings,
             *facts.warnings,
+            *way.warnings,
             *_warnings(request, facts, saved),
-            *(text for step in saving for text in backup_space.warnings(step, facts, outer)),
+            *(text for step in saving for text in backup_space.warnings(step, facts, way)),
         ),
         problems=(
-            *_problems(request, facts, saved),
-            *(problem for step in saving for problem in backup_space.problems(step, facts, outer)),
+            *_problems(request, facts, saved, way),
+            *(problem for step in saving for problem in backup_space.problems(step, facts, way)),
         ),
     )
 
@@ -120,13 +121,13 @@ def _in_order(dumps: Sequence[Part], files: Sequence[Part]) -> tuple[Part, ...]:
     return (*dumps[:1], *files, *dumps[1:])
 
 
-def _at_once(parts: tuple[Part, ...], request: BackupRequest, facts: BackupFacts) -> int:
+def _at_once(parts: tuple[Part, ...], request: BackupRequest, facts: BackupFacts, way: Way) -> int:
     """Return how many members are made at the same time.
 
-    In an archive that is packed as a whole a member has its place only when its size is known: one waits
-    for that at a time, so that they take little room.
+    Where a member has its place only when its size is known, one waits for that at a time, so that they
+    take little room.
     """
-    if archive_packing(request, facts).compressor:
+    if not way.in_place:
         return 1
     return max(1, min(len(parts), request.jobs or max(LEAST_AT_ONCE, min(MOST_AT_ONCE, facts.cores))))
 
@@ -207,13 +208,13 @@ def has_plain_dump(plan: Plan) -> bool:
 
 
 def _problems(
-    request: BackupRequest, facts: BackupFacts, saved: tuple[Component, ...]
+    request: BackupRequest, facts: BackupFacts, saved: tuple[Component, ...], way: Way
 ) -> tuple[Problem, ...]:
     scopes = request.surroundings.scopes
     problems = list(facts.problems)
     if facts.host.product_version is None:
         problems.append(UNKNOWN_VERSION)
-    problems += _target_problems(request, facts)
+    problems += way.problems
     for database in facts.databases:
         if in_scope(database.component, scopes):
             problems += _database_problems(database)
@@ -233,20 +234,6 @@ def _nothing(scopes: tuple[str, ...]) -> Problem:
         f"nothing to back up: no component of scope {', '.join(scopes)} is set up here",
         "leave --scope out to save everything there is",
     )
-
-
-def _target_problems(request: BackupRequest, facts: BackupFacts) -> list[Problem]:
-    target = facts.target
-    directory = request.file.parent
-    if target.exists and not target.is_regular:
-        return [Problem(f"{target.path} is no regular file", "name a file that may be replaced: --file=FILE")]
-    if target.exists and request.no_overwrite:
-        return [Problem(f"{target.path} exists", "name another file, or leave --no-overwrite out")]
-    if not target.directory_exists and not target.is_default_directory:
-        return [Problem(f"directory {directory} does not exist", f"create it: mkdir -p {directory}")]
-    if target.directory_exists and not target.directory_writable:
-        return [Problem(f"cannot write into directory {directory}", "choose another --file=FILE")]
-    return []
 
 
 def _database_problems(facts: DatabaseFacts) -> list[Problem]:

@@ -15,9 +15,12 @@ from engine_backup.model.preflight import SpaceFact
 from engine_backup.model.presets import Encoding
 from engine_backup.model.steps import CopySqlite, DumpDatabase, Part, SaveMembers
 from engine_backup.plan import space
+from engine_backup.plan.archive_ways import Way
 
 ARCHIVE, SPOOL = "the archive", "members that wait for their place in it"
 COPY, FILE = "a copy of Grafana's database", "--file"
+LARGEST = "the largest member, which waits there until its size is known"
+REASON = "estimated from the databases' sizes"
 
 # What a database takes on its server when nothing is in it: catalogs, which no dump holds.
 EMPTY_DATABASE = 8 << 20
@@ -39,44 +42,41 @@ _RATIOS: Mapping[str, _Ratio] = {
 }  # fmt: skip
 
 
-def warnings(step: SaveMembers, facts: BackupFacts, outer: str) -> tuple[str, ...]:
-    """Say where there may be too little room; `outer` is the compressor of the whole archive.
-
-    What is a problem anyway is not warned of.
-    """
-    if problems(step, facts, outer):
+def warnings(step: SaveMembers, facts: BackupFacts, way: Way) -> tuple[str, ...]:
+    """Say where there may be too little room. What is a problem anyway is not warned of."""
+    if problems(step, facts, way):
         return ()
-    found = space.problems(_spaces(step, facts, outer, usual=True))
+    found = space.problems(_spaces(step, facts, way, usual=True))
     return tuple(f"this may fail: {problem.message}; {problem.hint}" for problem in found)
 
 
-def problems(step: SaveMembers, facts: BackupFacts, outer: str) -> tuple[Problem, ...]:
+def problems(step: SaveMembers, facts: BackupFacts, way: Way) -> tuple[Problem, ...]:
     """Name the file systems that are too small for the backup, however well it packs."""
-    return space.problems(_spaces(step, facts, outer, usual=False))
+    return space.problems(_spaces(step, facts, way, usual=False))
 
 
-def _spaces(step: SaveMembers, facts: BackupFacts, outer: str, usual: bool) -> tuple[SpaceFact, ...]:
+def _spaces(step: SaveMembers, facts: BackupFacts, way: Way, usual: bool) -> tuple[SpaceFact, ...]:
     """Return what is needed beside the archive, and in the temporary directory."""
     sizes = [_size(part, facts, usual) for part in step.parts]
+    waiting = _waiting(sizes, step.at_once, way.in_place)
     spaces = []
-    if facts.archive_volume is not None:
-        reason = "estimated from the databases' sizes"
-        spaces = [
-            SpaceFact(ARCHIVE, facts.archive_volume, sum(sizes), reason, FILE),
-            SpaceFact(SPOOL, facts.archive_volume, _waiting(sizes, step.at_once, outer), movable_by=FILE),
-        ]
+    if way.kept and facts.archive_volume is not None:
+        spaces.append(SpaceFact(ARCHIVE, facts.archive_volume, sum(sizes), REASON, FILE))
+        spaces.append(SpaceFact(SPOOL, facts.archive_volume, waiting, movable_by=FILE))
+    if not way.kept and facts.temporary_volume is not None:
+        spaces.append(SpaceFact(LARGEST, facts.temporary_volume, waiting, REASON, space.TMPDIR))
     copies = sum(file.size for file in facts.single_files if CopySqlite(file.component) in step.parts)
     if facts.temporary_volume is not None:
         spaces.append(SpaceFact(COPY, facts.temporary_volume, copies, movable_by=space.TMPDIR))
     return tuple(spaces)
 
 
-def _waiting(sizes: Sequence[int], at_once: int, outer: str) -> int:
+def _waiting(sizes: Sequence[int], at_once: int, in_place: bool) -> int:
     """Return what lies there twice for a moment: one member, in its place and where it has waited.
 
     Before that, those that wait take no more than the archive does in the end.
     """
-    if outer:
+    if not in_place:
         return max(sizes)
     return max(sizes[1:], default=0) if at_once > 1 else 0
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 from engine_backup.drivers import postgres_programs
 from engine_backup.drivers.archive_writer import ArchiveWriter
@@ -23,12 +24,15 @@ from engine_backup.run import backup_facts, backup_steps, backup_summary, stoppi
 from engine_backup.run.events import Events
 from engine_backup.run.hook_stages import Hooks, hooks_of
 from engine_backup.run.output_file import OutputFile, output_file
+from engine_backup.run.output_stream import OutputStream, output_stream
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.showing_plans import begin
 from engine_backup.run.snapshots import Description, Held
 from engine_backup.run.workspace import private_directory
 
 DEFAULT_DIRECTORY = Path("var/lib/ovirt-engine-backup")
+
+Output = Union[OutputFile, OutputStream]
 
 
 @dataclass
@@ -41,7 +45,7 @@ class BackupRun:
     reporter: Reporter
     events: Events
     workspace: Path
-    output: OutputFile
+    output: Output
     writer: ArchiveWriter
     started: datetime
     stack: ExitStack
@@ -94,7 +98,7 @@ def _back_up(request: BackupRequest, hooks: Hooks, reporter: Reporter) -> bool:
     plan = plan_backup(request, facts, hooks.added_paths, hooks.paths)
     if not begin(plan, request.surroundings, reporter):
         return False
-    if facts.target.is_default_directory and not facts.target.directory_exists:
+    if facts.target and facts.target.is_default_directory and not facts.target.directory_exists:
         request.file.parent.mkdir(mode=0o750, parents=True)
     events = Events(facts, reporter, request.surroundings.log)
     try:
@@ -110,9 +114,8 @@ def _execute(request: BackupRequest, facts: BackupFacts, plan: Plan, hooks: Hook
     reporter = hooks.reporter
     with ExitStack() as stack:
         workspace = stack.enter_context(private_directory(request.surroundings.tmpdir))
-        output = stack.enter_context(output_file(request.file))
+        output, spool = stack.enter_context(_output(request, workspace, reporter))
         started = datetime.now(timezone.utc)
-        spool = stack.enter_context(private_directory(request.file.parent, "--file=FILE"))
         writer = ArchiveWriter(
             output.stream, archive_packing(request, facts).compressor, spool, int(started.timestamp())
         )
@@ -140,3 +143,17 @@ def _execute(request: BackupRequest, facts: BackupFacts, plan: Plan, hooks: Hook
         for step in plan.steps:
             reporter.note(f"step: {step}")
             backup_steps.HANDLERS[type(step)](step, run)
+
+
+@contextmanager
+def _output(request: BackupRequest, workspace: Path, reporter: Reporter) -> Iterator[tuple[Output, Path]]:
+    """Open what the archive is written to; gives the directory where members wait for their place, too."""
+    if request.to_standard_output:
+        with output_stream(reporter.console.output_aside()) as stream:
+            yield stream, workspace
+    else:
+        with (
+            output_file(request.file) as file,
+            private_directory(request.file.parent, "--file=FILE") as spool,
+        ):
+            yield file, spool

@@ -33,17 +33,17 @@ def observe(request: BackupRequest, default_directory: Path) -> BackupFacts:
     Logs in to each enabled database in scope. Raises `EngineBackupError` when a
     conf file cannot be understood.
     """
-    root = request.surroundings.root
+    root, streamed = request.surroundings.root, request.to_standard_output
     configuration = config_files.load(root)
     answers = otopi_answers.load(root)
     programs = postgres_programs.installed(request.surroundings.pg_bindir, root)
     return BackupFacts(
         host=host_facts(request.surroundings, configuration, answers),
-        target=_target(request.file, default_directory),
+        target=None if streamed else _target(request.file, default_directory),
         databases=tuple(_database(c, request, configuration, answers, programs) for c in DATABASES),
         single_files=tuple(_single_file(c, root, answers) for c in COMPONENTS if c.kind is Kind.SQLITE),
         cores=host.cores(),
-        archive_volume=_volume(request.file.parent),
+        archive_volume=None if streamed else _volume(request.file.parent),
         temporary_volume=_volume(request.surroundings.tmpdir),
     )
 

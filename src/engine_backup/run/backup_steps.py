@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine_backup import __version__
 from engine_backup.drivers import archive_reader, inventory_document
@@ -22,6 +22,7 @@ from engine_backup.model.steps import (
     AnnounceEnd,
     AnnounceStart,
     Describe,
+    HandOver,
     Publish,
     RunHooks,
     SaveMembers,
@@ -29,11 +30,15 @@ from engine_backup.model.steps import (
 )
 from engine_backup.plan.backup import encoding_of, is_hosted_engine
 from engine_backup.run import backup_summary, hook_members, snapshots
+from engine_backup.run.output_file import OutputFile
+from engine_backup.run.output_stream import OutputStream
 from engine_backup.run.reading import check_form
 from engine_backup.run.saving import save_members
 
 if TYPE_CHECKING:
     from engine_backup.run.backup import BackupRun
+
+AnyOutput = TypeVar("AnyOutput", OutputFile, OutputStream)
 
 
 def announce_start(step: AnnounceStart, run: BackupRun) -> None:
@@ -69,7 +74,7 @@ def describe(step: Describe, run: BackupRun) -> None:
     run.writer.add_bytes(OS_VERSION_MEMBER, f"{host.os_version}\n".encode())
     run.writer.add_bytes(CONFIG_MEMBER, _config(run).encode())
     run.writer.add_bytes(MANIFEST_MEMBER, manifest.render(_manifest(run)))
-    run.reporter.say(f"Packing into file '{run.output.final}'")
+    run.reporter.say(f"Packing into {run.output.name}")
     run.writer.finish()
 
 
@@ -120,15 +125,16 @@ def _member(record: MemberRecord, run: BackupRun) -> dict[str, Any]:
 
 def publish(step: Publish, run: BackupRun) -> None:
     """Make the archive safe on disk, read it once more, and only then give it its name."""
-    run.output.sync()
-    _read_again(run)
-    run.output.publish()
-    run.reporter.note(f"{run.output.final}: {run.output.final.stat().st_size} bytes")
+    output = _kind(run, OutputFile)
+    output.sync()
+    _read_again(output, run)
+    output.publish()
+    run.reporter.note(f"{output.final}: {output.final.stat().st_size} bytes")
     if step.replaces:
         run.reporter.say(f"Replaced the file that was there: {step.path}")
 
 
-def _read_again(run: BackupRun) -> None:
+def _read_again(output: OutputFile, run: BackupRun) -> None:
     """Hold what the disk gives back to what was hashed on its way there; nothing is unpacked for that.
 
     Raises `DamagedArchiveError`.
@@ -142,14 +148,30 @@ def _read_again(run: BackupRun) -> None:
 
     written = run.writer.whole_sha256
     if written is None:
-        with archive_reader.open_archive(run.output.path, run.workspace) as archive:
+        with archive_reader.open_archive(output.path, run.workspace) as archive:
             archive.check_hashes(advance)
             check_form(archive, run.reporter)
-    elif archive_reader.file_sha256(run.output.path, advance) != written:
+    elif archive_reader.file_sha256(output.path, advance) != written:
         raise DamagedArchiveError(
-            f"{run.output.path}: what is read is not what was written",
+            f"{output.path}: what is read is not what was written",
             "look at the disk, and at the kernel's log",
         )
+
+
+def hand_over(step: HandOver, run: BackupRun) -> None:
+    """See that all was taken, and tell its hash: nobody but the receiver can read it again."""
+    outgoing = _kind(run, OutputStream).outgoing
+    outgoing.sync()
+    written = f"Written to standard output: {outgoing.size} bytes, sha256 {run.writer.whole_sha256}"
+    run.reporter.say(written)
+    run.reporter.say("It was not read again: let who receives it run 'engine-backup verify'")
+
+
+def _kind(run: BackupRun, kind: type[AnyOutput]) -> AnyOutput:
+    """Return the output, which the plan has chosen with the step."""
+    if not isinstance(run.output, kind):
+        raise TypeError(f"the output is no {kind.__name__}")
+    return run.output
 
 
 def announce_end(step: AnnounceEnd, run: BackupRun) -> None:
@@ -164,5 +186,6 @@ HANDLERS: dict[type, Callable[[Any, BackupRun], None]] = {
     RunHooks: run_hooks,
     Describe: describe,
     Publish: publish,
+    HandOver: hand_over,
     AnnounceEnd: announce_end,
 }

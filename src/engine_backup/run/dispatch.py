@@ -54,6 +54,8 @@ def perform(request: Request, console: Console) -> ExitStatus:
     if isinstance(request, (ExtractRequest, ExportRequest)):
         return _take_out(request, console)
     surroundings = request.surroundings
+    if isinstance(request, BackupRequest) and request.to_standard_output and not surroundings.dry_run:
+        console.set_output_aside()
     with _log_of(request, console) as log:
         reporter = Reporter(console, log, quiet=surroundings.json)
         try:
@@ -188,7 +190,7 @@ def _describe(error: OSError, request: _LoggedRequest) -> EngineBackupError:
 def _no_space(request: _LoggedRequest) -> EngineBackupError:
     """Name the file system that is full: that of the archive, or the temporary one."""
     surroundings = request.surroundings
-    usual = surroundings.root if isinstance(request, JournalRequest) else request.file.parent
+    usual = _usual_place(request)
     places = (usual, surroundings.tmpdir, surroundings.root)
     free = {place: shutil.disk_usage(place).free for place in places if place.exists()}
     fullest = min(free, key=lambda place: free[place])
@@ -197,3 +199,9 @@ def _no_space(request: _LoggedRequest) -> EngineBackupError:
         fullest = usual
     message = f"no space left on the file system of {fullest} (free now: {free[fullest] >> 10} KiB)"
     return EngineBackupError(message, "make room there, or choose another place with --file or --tmpdir")
+
+
+def _usual_place(request: _LoggedRequest) -> Path:
+    if isinstance(request, JournalRequest):
+        return request.surroundings.root
+    return request.spool_parent if isinstance(request, BackupRequest) else request.file.parent

@@ -20,9 +20,13 @@ class OutputFile:
 
     def __init__(self, final: Path, path: Path, stream: BinaryIO) -> None:
         self.final = final
+        self.name = f"file '{final}'"
         self.path = path
         self.stream = stream
         self.published = False
+
+    def give_up(self) -> None:
+        """Do nothing: a file keeps no writer waiting."""
 
     def sync(self) -> None:
         """Bring all that was written to the disk."""

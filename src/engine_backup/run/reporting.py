@@ -46,6 +46,12 @@ class Console(Protocol):
     def is_terminal(self) -> bool:
         """Whether normal output goes to a terminal."""
 
+    def set_output_aside(self) -> None:
+        """Keep standard output for an archive: from now on what is said goes to standard error."""
+
+    def output_aside(self) -> int:
+        """Return a descriptor of standard output, once it was set aside; the caller closes it."""
+
     def data(self) -> DataSink:
         """Return normal output for bytes as they are, when nothing is said there."""
 

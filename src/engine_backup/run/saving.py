@@ -55,8 +55,8 @@ def save_members(step: SaveMembers, run: BackupRun) -> None:
 
 
 def _save(part: Part, run: BackupRun, place: Open, interruption: Interruption) -> None:
-    interruption.check()
-    _HANDLERS[type(part)](part, _Saving(run, place, interruption))
+    with interruption.ending(run.output.give_up):
+        _HANDLERS[type(part)](part, _Saving(run, place, interruption))
     run.reporter.note(f"{part.component.label}: saved")
 
 
