@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -135,6 +136,14 @@ def test_a_deep_directory_still_gets_a_usable_socket(tmp_path):
     with ScratchServer.start(deep, tcp=False) as server:
         assert len(str(server.socket_directory)) < 90
         assert answer(server, "SELECT 1") == 1
+
+
+def test_a_directory_whose_name_libpq_would_take_for_two_serves():
+    with tempfile.TemporaryDirectory(prefix="a, b", dir="/tmp") as odd:  # noqa: S108 - open to all
+        Path(odd).chmod(0o711)
+        with ScratchServer.start(Path(odd), tcp=False) as server:
+            assert server.data_directory.is_relative_to(odd)
+            assert answer(server, "SELECT 1") == 1
 
 
 def test_programs_out_of_reach_are_copied(tmp_path):

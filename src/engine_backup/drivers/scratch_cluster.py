@@ -109,13 +109,19 @@ def private_directory(parent: Path | None, user: OsUser | None) -> Iterator[Path
 
 @contextmanager
 def short_directory(home: Path, user: OsUser | None) -> Iterator[Path]:
-    """Give a private directory for a Unix socket, whose path must be short."""
+    """Give a private directory for a Unix socket, whose path must be short, and without a comma."""
     for parent in (home, Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - mkdtemp makes it private
         with private_directory(parent, user) as directory:
-            if len(os.fsencode(directory)) + LONGEST_SOCKET_NAME <= SOCKET_PATH_LIMIT:
+            if _may_hold_socket(directory):
                 yield directory
                 return
     raise EngineBackupError("no directory with a path short enough for a socket", hint="set TMPDIR to /tmp")
+
+
+def _may_hold_socket(directory: Path) -> bool:
+    """A comma ends a host in libpq, and a directory in `unix_socket_directories`."""
+    path = os.fsencode(directory)
+    return len(path) + LONGEST_SOCKET_NAME <= SOCKET_PATH_LIMIT and b"," not in path
 
 
 def reachable_programs(programs: Programs, home: Path, user: OsUser | None) -> Programs:
