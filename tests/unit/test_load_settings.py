@@ -56,11 +56,21 @@ def test_a_server_that_nobody_looked_at_keeps_its_memory():
 
 
 @pytest.mark.parametrize(
-    ("current", "cores", "expected"),
-    [(None, 16, None), (2, 1, "2"), (2, 6, "3"), (2, 64, "4"), (7, 64, "7"), (0, 1, "0")],
+    ("current", "jobs", "cores", "expected"),
+    [
+        (None, 1, 16, None),
+        (2, 1, 0, None),
+        (2, 1, 1, "0"),
+        (2, 1, 2, "1"),
+        (2, 3, 2, "0"),
+        (2, 4, 4, "1"),
+        (0, 2, 6, "2"),
+        (7, 16, 64, "4"),
+    ],
+    ids=["none before 11", "unknown machine", "one", "idle", "busy", "the last index", "few loads", "many"],
 )
-def test_workers(current, cores, expected):
-    found = dict(load_settings(MemorySettings(0, MIB, current), GIB, 1, cores))
+def test_workers(current, jobs, cores, expected):
+    found = dict(load_settings(MemorySettings(0, MIB, current), GIB, jobs, cores))
     assert found.get("max_parallel_maintenance_workers") == expected
 
 

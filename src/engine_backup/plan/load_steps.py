@@ -126,7 +126,7 @@ class _Rules:
         server = self._server(target)
         local = database_checks.is_local(_final(target).host, self.facts.host)
         memory = server_memory(server, local, self.facts.memory)
-        return load_settings(server, memory, jobs, self.facts.cores)
+        return load_settings(server, memory, jobs, self.facts.cores if local else 0)
 
     def _server(self, target: TargetDatabase) -> MemorySettings:
         if target.state is not None:
