@@ -34,46 +34,62 @@ def read(stream: BinaryIO, name: str) -> CustomDumpHeader | None:
 
     Known are the versions since 1.10. Raises `DamagedArchiveError`.
     """
-    return _Head(stream, name).read()
+    opened = open_fields(stream, name)
+    return None if opened is None else opened[0]
 
 
-class _Head:
+def open_fields(stream: BinaryIO, name: str) -> tuple[CustomDumpHeader, Fields] | None:
+    """Return the head of a dump, and what reads on behind it; as `read`."""
+    fields = Fields(stream, name)
+    start = fields.exactly(11)
+    if not start.startswith(MAGIC):
+        raise DamagedArchiveError(f"{name} is no custom dump")
+    version = (start[5], start[6])
+    fields.number_size, fields.offset_size = start[8], start[9]
+    if version < OLDEST or version[0] > NEWEST_MAJOR or not 0 < start[8] <= LARGEST_NUMBER_SIZE:
+        return None
+    packed = _is_packed(version, fields)
+    for _ in range(TIME_FIELDS):
+        fields.number()
+    header = CustomDumpHeader(version, packed, fields.text(), fields.text(), fields.text())
+    return header, fields
+
+
+def _is_packed(version: tuple[int, int], fields: Fields) -> bool:
+    """Before 1.15 there was gzip's level, with -1 for its default; since then an algorithm's number."""
+    if version < FIRST_WITH_ALGORITHM:
+        return fields.number() != 0
+    return fields.exactly(1) != b"\0"
+
+
+class Fields:
+    """The numbers and texts of a dump, in their order; raises `DamagedArchiveError` when they end."""
+
     def __init__(self, stream: BinaryIO, name: str) -> None:
+        self.number_size = 4
+        self.offset_size = 8
         self._stream = stream
         self._name = name
-        self._number_size = 4
 
-    def read(self) -> CustomDumpHeader | None:
-        start = self._exactly(11)
-        if not start.startswith(MAGIC):
-            raise DamagedArchiveError(f"{self._name} is no custom dump")
-        version = (start[5], start[6])
-        self._number_size = start[8]
-        if version < OLDEST or version[0] > NEWEST_MAJOR or not 0 < self._number_size <= LARGEST_NUMBER_SIZE:
-            return None
-        packed = self._is_packed(version)
-        for _ in range(TIME_FIELDS):
-            self._number()
-        return CustomDumpHeader(version, packed, self._text(), self._text(), self._text())
-
-    def _is_packed(self, version: tuple[int, int]) -> bool:
-        """Before 1.15 there was gzip's level, with -1 for its default; since then an algorithm's number."""
-        if version < FIRST_WITH_ALGORITHM:
-            return self._number() != 0
-        return self._exactly(1) != b"\0"
-
-    def _number(self) -> int:
-        data = self._exactly(1 + self._number_size)
+    def number(self) -> int:
+        """Return a number."""
+        data = self.exactly(1 + self.number_size)
         number = int.from_bytes(data[1:], "little")
         return -number if data[0] else number
 
-    def _text(self) -> str:
-        length = self._number()
-        if length > LONGEST_TEXT:
-            raise DamagedArchiveError(f"{self._name} has a text of {length} bytes in its head")
-        return self._exactly(length).decode("utf-8", "backslashreplace") if length > 0 else ""
+    def text(self) -> str:
+        """Return a text of the head, in bytes that are none of UTF-8 with escapes."""
+        return self.bytes_or_none(LONGEST_TEXT)[0].decode("utf-8", "backslashreplace")
 
-    def _exactly(self, count: int) -> bytes:
+    def bytes_or_none(self, longest: int) -> tuple[bytes, bool]:
+        """Return a text, and whether there is one: b"" and False stand for none."""
+        length = self.number()
+        if length > longest:
+            raise DamagedArchiveError(f"{self._name} has a text of {length} bytes in its head")
+        return (self.exactly(length) if length > 0 else b"", length >= 0)
+
+    def exactly(self, count: int) -> bytes:
+        """Return so many bytes."""
         data = self._stream.read(count)
         if len(data) < count:
             raise DamagedArchiveError(f"{self._name} is cut off")

@@ -1,4 +1,4 @@
-"""Settings that speed up a load, for its own session: any role may set them (context `user` in pg_settings)."""
+"""Settings that speed up a load, for its own session: any role may set them (`user` in pg_settings)."""
 
 from __future__ import annotations
 

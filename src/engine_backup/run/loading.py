@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
-from engine_backup.drivers import dumps, plain_loading, postgres
+from engine_backup.drivers import dump_offsets, dumps, plain_loading, postgres
 from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.load_sessions import LoadSession
 from engine_backup.model.components import Component
@@ -24,8 +23,6 @@ from engine_backup.run.restore_facts import programs_for, server_version
 
 if TYPE_CHECKING:
     from engine_backup.run.restoring import RestoreRun
-
-CHUNK = 1 << 20
 
 
 class LoadError(EngineBackupError):
@@ -111,8 +108,7 @@ def _load_custom(step: LoadDump, dump: DumpFacts, session: LoadSession, run: Res
             dumps.load(programs, session, arguments, stream, run.workspace)
             return
         unpacked = run.workspace / f"{step.component.name}.dump"
-        with unpacked.open("xb") as target:
-            shutil.copyfileobj(stream, target, CHUNK)
+        dump_offsets.unpack(stream, unpacked)
     arguments = dumps.load_arguments(list_file, step.permissions, step.jobs, unpacked)
     dumps.load(programs, session, arguments, None, run.workspace)
     unpacked.unlink()

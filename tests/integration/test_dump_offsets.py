@@ -1,0 +1,105 @@
+"""Where the rows of each table lie, entered into dumps that went through a pipe."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine_backup.drivers import dump_offsets, postgres, postgres_programs
+from engine_backup.drivers.postgres import conninfo
+from engine_backup.drivers.postgres_programs import Programs
+from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.model.facts import Credentials
+from tests.support.machine import login
+
+PROGRAMS = postgres_programs.installed()
+MAJORS = [programs.major for programs in PROGRAMS]
+# Of every length, so that pieces of a dump have all kinds of heads; 256 is `00 01 00 00`.
+TABLES = """
+    CREATE TABLE lengths AS SELECT repeat('x', number) AS filling FROM generate_series(1, 1000) AS number;
+    CREATE TABLE first_256 (filling text PRIMARY KEY);
+    INSERT INTO first_256 VALUES (repeat('x', 255)), ('z');
+    CREATE TABLE empty_one (id int);
+    CREATE TABLE "Odd Names" (id bytea UNIQUE);
+    INSERT INTO "Odd Names" VALUES ('\\x0000000000010000'), ('\\x00');
+    CREATE SEQUENCE counter;
+    CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM lengths;
+"""
+DATE_LENGTH = 7 * 5
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Credentials]:
+    with ScratchServer.start(programs=postgres_programs.with_server(PROGRAMS)[-1]) as server:
+        credentials = login(server, "offsets", "offsets")
+        with closing(postgres.connect(credentials)) as connection, connection.cursor() as cursor:
+            cursor.execute(TABLES)
+            connection.commit()
+        yield credentials
+
+
+def dump(database: Credentials, programs: Programs, *words: str) -> bytes:
+    command = [programs.path("pg_dump"), f"--dbname={conninfo(database)}", "-Fc", *words]
+    environment = {"PGPASSWORD": database.password.reveal()}
+    return subprocess.run(command, env=environment, check=True, capture_output=True).stdout
+
+
+def without_date(content: bytes, programs: Programs) -> bytes:
+    """Take the moment out of a dump's head."""
+    start = 12 if programs.major >= 16 else 16
+    return content[:start] + content[start + DATE_LENGTH :]
+
+
+@pytest.mark.parametrize("programs", PROGRAMS, ids=MAJORS)
+def test_a_dump_from_a_pipe_becomes_the_one_that_pg_dump_writes_into_a_file(
+    programs, database, tmp_path: Path
+):
+    dump(database, programs, "-Z0", f"--file={tmp_path / 'file'}")
+    piped = dump(database, programs, "-Z0")
+    dump_offsets.unpack(io.BytesIO(piped), tmp_path / "unpacked")
+    unpacked, written = ((tmp_path / name).read_bytes() for name in ("unpacked", "file"))
+    assert unpacked != piped
+    assert without_date(unpacked, programs) == without_date(written, programs)
+
+
+@pytest.mark.parametrize("programs", PROGRAMS, ids=MAJORS)
+@pytest.mark.parametrize("words", [("-Z5",), ("-Z0", "--schema-only"), ("-Z0", "--blobs")])
+def test_what_cannot_be_told_for_sure_stays_as_it_is(programs, words, database, tmp_path: Path):
+    if "--blobs" in words:
+        with postgres.session(database) as connection:
+            postgres.value(connection, "SELECT lo_from_bytea(0, '\\x00000000000100')")
+    content = dump(database, programs, *words)
+    dump_offsets.unpack(io.BytesIO(content), tmp_path / "unpacked")
+    assert (tmp_path / "unpacked").read_bytes() == content
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damage_is_left_to_pg_restore(data, database, tmp_path_factory):
+    """Whatever a dump is, its copy is as long, and only places in the table of contents differ."""
+    content = bytearray(dump(database, PROGRAMS[0], "-Z0"))
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] ^= data.draw(st.integers(1, 255))
+    cut = data.draw(st.integers(0, len(content)))
+    damaged = bytes(content[:cut])
+    target = tmp_path_factory.mktemp("damaged") / "unpacked"
+    dump_offsets.unpack(io.BytesIO(damaged), target)
+    assert len(target.read_bytes()) == len(damaged)
+
+
+def test_pieces_of_any_size_give_the_same(database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    content = dump(database, PROGRAMS[0], "-Z0")
+    results = set()
+    for size in (1, 7, 4096, 1 << 20):
+        monkeypatch.setattr(dump_offsets, "CHUNK", size)
+        target = tmp_path / f"unpacked-{size}"
+        dump_offsets.unpack(io.BytesIO(content), target)
+        results.add(target.read_bytes())
+    assert len(results) == 1
