@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -31,10 +32,14 @@ exec "$@"
 """
 
 
-def run(directory: Path, hook: str, *words: str, mode: str = "644") -> subprocess.CompletedProcess[str]:
+def run(
+    directory: Path, hook: str, *words: str, mode: str = "644", before: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Back up under a hook; `before` are words of a program that starts the command."""
     mounted = directory / "mounted"
     mounted.mkdir(exist_ok=True)
     command = [
+        *before,
         sys.executable,
         "-m",
         "engine_backup",
@@ -111,3 +116,16 @@ def test_hooks_do_not_run_under_another_root(tmp_path: Path):
     (root / "etc/ovirt-engine").mkdir(parents=True)
     result = run(tmp_path, "return 3", f"--root={root}")
     assert result.returncode == 0, result.stderr
+
+
+def test_what_hooks_print_is_not_in_an_archive_on_standard_output(tmp_path: Path):
+    """They see the name that the person gave; changing it has no effect, as with any name."""
+    hook = 'echo "printed by echo"; output "shown: $FILE"; cat /etc/lab/settings >&1; FILE=/nowhere/else'
+    before = ["sh", "-c", '"$@" > "$0"', str(tmp_path / "a.backup")]
+    result = run(tmp_path, hook, "--file=-", before=before)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ""
+    assert "shown: -\n" in result.stderr
+    assert "hooks changed FILE, which has no effect: --file was given" in result.stderr
+    assert "printed by echo" in (tmp_path / "log").read_text()
+    assert "etc/ovirt-engine-backup/engine-backup-config.d/add.sh" in saved(tmp_path)

@@ -31,6 +31,14 @@ def check_writable(given: str) -> None:
         )
 
 
+def check_replaceable(file: Path) -> None:
+    """Raise `UsageError` for a link such as /dev/stdout: a backup would take its place for everybody."""
+    if file.is_symlink() and file.parent.resolve().parts[1:2] in (("dev",), ("proc",)):
+        raise UsageError(
+            f"{file} stands for an open file, and cannot be replaced", "--file=- is standard output"
+        )
+
+
 def check_standard_output(environment: Environment, log: Path) -> None:
     """Raise `UsageError` unless standard output can take an archive, and nothing else goes there."""
     if environment.stdout_closed:

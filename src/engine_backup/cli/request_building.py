@@ -130,8 +130,11 @@ def _archive(settings: Settings, mode: str, surroundings: Surroundings, environm
             archive_names.check_standard_output(environment, surroundings.log)
         return STANDARD_OUTPUT
     if given:
-        archive_names.check_readable(given)
         file = Path(given).absolute()
+        if mode == BACKUP:
+            archive_names.check_replaceable(file)
+        else:
+            archive_names.check_readable(given)
         if mode != BACKUP and not file.exists():
             raise UsageError(f"{given} does not exist", "check --file=FILE")
         return file

@@ -144,7 +144,9 @@ class HandOver:
     """Bring the last bytes of the archive to standard output. What went there cannot be read again."""
 
     def __str__(self) -> str:
-        return "hand the archive over on standard output; it is not re-read: let who receives it run verify"
+        return (
+            "hand the archive over on standard output; it is not re-read: let whoever receives it run verify"
+        )
 
 
 @dataclass(frozen=True)

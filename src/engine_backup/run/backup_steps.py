@@ -164,7 +164,7 @@ def hand_over(step: HandOver, run: BackupRun) -> None:
     outgoing.sync()
     written = f"Written to standard output: {outgoing.size} bytes, sha256 {run.writer.whole_sha256}"
     run.reporter.say(written)
-    run.reporter.say("It was not read again: let who receives it run 'engine-backup verify'")
+    run.reporter.say("It was not read again: let whoever receives it run 'engine-backup verify'")
 
 
 def _kind(run: BackupRun, kind: type[AnyOutput]) -> AnyOutput:
