@@ -9,12 +9,14 @@ import random
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO, Optional, cast
 
 import pytest
 
 from engine_backup.drivers import compression
 from engine_backup.drivers.archive_reader import open_archive
 from engine_backup.drivers.archive_writer import ArchiveWriter, Owner
+from engine_backup.drivers.outgoing_stream import OutgoingStream
 from engine_backup.drivers.spooling import copied_in_kernel, nameless_file
 from engine_backup.model.archive import Generation
 from engine_backup.model.errors import EngineBackupError
@@ -36,19 +38,26 @@ def packed(content: bytes) -> bytes:
 
 def write_archive(path: Path, compressor: str = "") -> list[tuple[str, int, str]]:
     with path.open("wb") as target:
-        writer = ArchiveWriter(target, compressor, path.parent, WHEN)
-        writer.add_directory("db")
-        with writer.member(
-            "db/engine_backup.db", mtime=WHEN - 60, mode=0o640, owner=Owner(26, 26, "postgres", "postgres")
-        ) as sink:
-            for start in range(0, len(DUMP), 1000):
-                sink.write(DUMP[start : start + 1000])
-        with writer.member("files") as sink:
-            sink.write(packed(INNER))
-        for name, content in (("version", b"4.5.7\n"), ("config", CONFIG), ("manifest.json", b"{}\n")):
-            writer.add_bytes(name, content)
-        writer.finish()
-    return [(record.name, record.size, record.sha256) for record in writer.records]
+        return write_into(target, compressor, path.parent)[0]
+
+
+def write_into(
+    target: BinaryIO, compressor: str, spool: Path
+) -> tuple[list[tuple[str, int, str]], Optional[str]]:
+    """Return the members, and the digest of the whole where the writer knows it."""
+    writer = ArchiveWriter(target, compressor, spool, WHEN)
+    writer.add_directory("db")
+    with writer.member(
+        "db/engine_backup.db", mtime=WHEN - 60, mode=0o640, owner=Owner(26, 26, "postgres", "postgres")
+    ) as sink:
+        for start in range(0, len(DUMP), 1000):
+            sink.write(DUMP[start : start + 1000])
+    with writer.member("files") as sink:
+        sink.write(packed(INNER))
+    for name, content in (("version", b"4.5.7\n"), ("config", CONFIG), ("manifest.json", b"{}\n")):
+        writer.add_bytes(name, content)
+    writer.finish()
+    return [(record.name, record.size, record.sha256) for record in writer.records], writer.whole_sha256
 
 
 @pytest.mark.parametrize("compressor", COMPRESSORS)
@@ -65,6 +74,31 @@ def test_our_own_reader_agrees(compressor: str, tmp_path: Path) -> None:
         for name, size, digest in written:
             assert archive.members[name].size == size
             assert archive.digest(name, "sha256") == digest
+
+
+@pytest.mark.parametrize("compressor", COMPRESSORS)
+def test_a_stream_gets_the_same_bytes_and_their_digest(compressor: str, tmp_path: Path) -> None:
+    """Members wait for their sizes instead of their headers being patched: nobody can tell."""
+    members = write_archive(tmp_path / "a.backup", compressor)
+    out = os.open(tmp_path / "streamed", os.O_WRONLY | os.O_CREAT, 0o600)
+    with OutgoingStream(out) as stream:
+        streamed, digest = write_into(cast(BinaryIO, stream), compressor, tmp_path)
+        assert streamed == members
+        assert stream.size == (tmp_path / "streamed").stat().st_size
+    content = (tmp_path / "streamed").read_bytes()
+    assert content == (tmp_path / "a.backup").read_bytes()
+    assert digest == hashlib.sha256(content).hexdigest()
+
+
+def test_a_member_that_fails_never_reaches_a_stream(tmp_path: Path) -> None:
+    """Not even in part: what was sent cannot be taken back."""
+    with OutgoingStream(os.open(tmp_path / "streamed", os.O_WRONLY | os.O_CREAT, 0o600)) as stream:
+        writer = ArchiveWriter(cast(BinaryIO, stream), "", tmp_path, WHEN)
+        before = stream.size
+        with pytest.raises(RuntimeError), writer.member("files") as sink:
+            sink.write(DUMP)
+            raise RuntimeError
+        assert stream.size == before
 
 
 @pytest.mark.parametrize("compressor", ["", "gzip", "bzip2", "xz"])
