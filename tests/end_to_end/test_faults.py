@@ -418,7 +418,7 @@ def test_no_temporary_space_for_a_backup(kilobytes: int, own_site: BackupSite, t
     report = tmp_path / "report"
     before = on_small_disk(own_site.machine.temporary, kilobytes, report)
     result = real_process.run(own_site.words(), before)
-    assert_failed(result, FAILURE, "with sqlite3: database or disk is full", "--tmpdir")
+    assert_failed(result, REFUSED, "MiB needed for a copy of Grafana's database", "--tmpdir")
     assert report.read_text() == ""
     own_site.assert_nothing_left()
     own_site.engine.assert_untouched()
