@@ -29,6 +29,7 @@ NOT_SET, SET = b"\1", b"\2"
 END_OF_ROWS, BLOCK_OF_ROWS = b"\0\0\0\0\0", b"\1\0"
 BOUNDARY = END_OF_ROWS + BLOCK_OF_ROWS
 NUMBER_SIZE = 4
+SEAM = len(BOUNDARY) + NUMBER_SIZE - 1
 
 
 @dataclass(frozen=True)
@@ -59,20 +60,21 @@ def _copy(source: BinaryIO, file: BinaryIO, found: list[tuple[int, int]]) -> Non
     tail, place = b"", 0
     while data := source.read(CHUNK):
         file.write(data)
-        window = tail + data
         if len(found) < MOST_ENTRIES:
-            found += _boundaries(window, place - len(tail), len(tail))
-        tail = window[-(len(BOUNDARY) + NUMBER_SIZE - 1) :]
+            # What lies across two pieces ends within the first bytes of the second.
+            found += _boundaries(tail + data[:SEAM], place - len(tail), len(tail))
+            found += _boundaries(data, place)
+        tail = data[-SEAM:] if len(data) >= SEAM else (tail + data)[-SEAM:]
         place += len(data)
 
 
-def _boundaries(window: bytes, place: int, known: int) -> list[tuple[int, int]]:
-    """Return the blocks that begin in a window, but for those within its first `known` bytes."""
+def _boundaries(window: bytes, place: int, across: int | None = None) -> list[tuple[int, int]]:
+    """Return the blocks that begin in a window; with `across` those alone that lie on both sides of it."""
     found = []
     at = window.find(BOUNDARY)
     while at >= 0:
         end = at + len(BOUNDARY) + NUMBER_SIZE
-        if known < end <= len(window):
+        if end <= len(window) and (across is None or at < across < end):
             number = int.from_bytes(window[end - NUMBER_SIZE : end], "little")
             found.append((number, place + at + len(END_OF_ROWS)))
         at = window.find(BOUNDARY, at + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Optional
 
@@ -64,7 +65,7 @@ def observe_archive(archive: Archive, programs: tuple[Programs, ...], root: Path
         has_files=archive.files_kind is not None,
         apache_configured=bool(answers.boolean(APACHE_CONFIGURED)),
         entries=entries,
-        dumps={name: observe_dump(archive, member, programs) for name, member in archive.dumps.items()},
+        dumps=_observe_dumps(archive, programs),
         credentials=_logins(configuration, config_files.credentials),
         readers=_logins(configuration, config_files.reader_credentials),
         certificates=certificates.read({p: c for p, c in files.items() if certificates.is_certificate(p)}),
@@ -73,6 +74,13 @@ def observe_archive(archive: Archive, programs: tuple[Programs, ...], root: Path
         hosted_engine=bool((archive.manifest or {}).get("hosted_engine")) or hosted_engine(answers),
         setup=ArchivedSetup(_simple(answers), any(e.path.startswith(FIREWALLD_FILES) for e in entries)),
     )
+
+
+def _observe_dumps(archive: Archive, programs: tuple[Programs, ...]) -> dict[str, DumpFacts]:
+    """Look at all dumps at the same time: programs do it, one after the other within each."""
+    with ThreadPoolExecutor(max(1, len(archive.dumps)), "look") as pool:
+        found = pool.map(lambda member: observe_dump(archive, member, programs), archive.dumps.values())
+        return dict(zip(archive.dumps, found))
 
 
 def _simple(answers: Answers) -> dict[str, Value]:

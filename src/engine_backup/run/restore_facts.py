@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def observe(
     selection = choose_files(request, archive, machine.os_version)
     chosen = _chosen(request, archive, configuration)
     machine = replace(machine, own_names=_own_names(chosen))
-    targets = [_looked_at(target, request, archive, machine, programs) for target in chosen]
+    with ThreadPoolExecutor(max(1, len(chosen)), "look") as pool:
+        targets = list(pool.map(lambda t: _looked_at(t, request, archive, machine, programs), chosen))
     asked = [
         t
         for t in targets
