@@ -74,6 +74,20 @@ def test_another_product_version_is_what_a_restore_would_refuse(site: DrillSite)
     assert "4.4.10" in red(document)["archive: plan"]
 
 
+def test_a_failed_rehearsal_leaves_what_is_known_of_the_archive(site: DrillSite):
+    shutil.copy2(golden.archive("4.5.7-default"), site.archive)
+    site.drill().check()
+    proven = site.record.read_bytes()
+    result = site.drill("--product-version=4.4.10")
+    assert result.status == RED
+    assert "which stays as it is: what has failed may lie in --product-version=4.4.10" in result.stdout
+    assert site.record.read_bytes() == proven
+    lines = [json.loads(line) for line in site.history.read_text().splitlines()]
+    assert [line["outcome"] for line in lines] == ["passed", "failed"]
+    assert [line["asked"]["product_version"] for line in lines] == [None, "4.4.10"]
+    assert lines[-1]["other_causes"] == ["--product-version=4.4.10"]
+
+
 @pytest.mark.parametrize(("words", "status"), [(["--json"], ExitStatus.FAILURE), ([], ExitStatus.SUCCESS)])
 def test_a_report_that_cannot_be_written(words: list[str], status: ExitStatus, sample_site: DrillSite):
     """A document that nobody gets is a failure; the exit status alone tells how a drill went."""

@@ -120,8 +120,13 @@ def test_without_being_asked_nothing_is_compared(sample_machine: SampleMachine, 
 def test_servers_that_do_not_answer_could_not_be_compared(
     sample_machine: SampleMachine, machine: Machine
 ) -> None:
+    record = machine.archive.with_name("engine.backup.drill.json")
+    against(sample_machine.root, machine)[0].check()
+    proven = record.read_bytes()
     sample_machine.server.stop()
     result, document = against(sample_machine.root, machine)
+    assert record.read_bytes() == proven
+    assert (document["asked"]["against"], document["other_causes"]) == ("live", ["--against=live"])
     logins = sample_machine.sample.credentials
     assert result.status == ExitStatus.DRILL_FAILED
     assert lives(document) == dict.fromkeys(logins, "could not run")

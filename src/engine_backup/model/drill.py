@@ -27,6 +27,15 @@ class ArchiveIdentity:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a drill was asked for besides the archive, by options; None where it was not. Fit to be printed."""
+
+    against: str | None = None
+    pg_bindir: str | None = None
+    product_version: str | None = None
+
+
+@dataclass(frozen=True)
 class DrillResult:
     """How a drill went. Times in seconds; `phases` by the names of `PHASES`, those that there was work for.
 
@@ -34,7 +43,8 @@ class DrillResult:
 
     `identity` is None for an archive without hashes. `postgresql` is the version of the scratch server, such
     as `15.18`. `warnings` are those that a restore would show. `live` are the databases that the archive was
-    compared with; None where that was not asked for. Texts are fit to be printed.
+    compared with; None where that was not asked for. `dumped_by` is the newest major version of PostgreSQL that
+    made a dump, 0 when none tells it. Texts are fit to be printed.
     """
 
     path: str
@@ -48,6 +58,8 @@ class DrillResult:
     warnings: tuple[str, ...] = ()
     complete: bool = False
     live: tuple[LiveDatabase, ...] | None = None
+    asked: Asked = Asked()
+    dumped_by: int = 0
 
     @property
     def passed(self) -> bool:

@@ -18,7 +18,7 @@ from engine_backup.drivers.archive_reader import Archive, open_archive
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.model.checks import Check
 from engine_backup.model.components import BY_NAME, Kind
-from engine_backup.model.drill import HASHES, LOOKING, DrillResult
+from engine_backup.model.drill import HASHES, LOOKING, Asked, DrillResult
 from engine_backup.model.errors import EngineBackupError, ExitStatus, RefusedError
 from engine_backup.model.facts import ArchiveFacts
 from engine_backup.model.preflight import SpaceFact
@@ -69,6 +69,16 @@ def drill(request: DrillRequest, reporter: Reporter) -> ExitStatus:
     return ExitStatus.SUCCESS if result.passed else ExitStatus.DRILL_FAILED
 
 
+def _asked(request: DrillRequest) -> Asked:
+    surroundings = request.surroundings
+    bindir, version = surroundings.pg_bindir, surroundings.product_version
+    return Asked(
+        request.against,
+        None if bindir is None else printable(str(bindir)),
+        None if version is None else printable(version),
+    )
+
+
 class _Quiet(Reporter):
     """What the steps of the restore say goes to the log; their warnings are kept for the report."""
 
@@ -103,7 +113,8 @@ class _Drill:
         """Do everything; raises `EngineBackupError` for what says nothing about the archive."""
         surroundings = self._request.surroundings
         found = postgres_programs.installed(surroundings.pg_bindir, surroundings.root)
-        chosen = choose_programs(found, self._oldest_major())
+        dumped_by = self._newest_major()
+        chosen = choose_programs(found, dumped_by)
         version = ".".join(map(str, chosen.version))
         self._reporter.say(f"- Scratch server: PostgreSQL {version} ({chosen.directory})")
         with server_beside(chosen, self._request.surroundings.tmpdir) as wait:
@@ -123,9 +134,11 @@ class _Drill:
             warnings=tuple(self._quiet.warnings),
             complete=self._complete,
             live=None if self._against is None else self._against.databases,
+            asked=_asked(self._request),
+            dumped_by=dumped_by,
         )
 
-    def _oldest_major(self) -> int:
+    def _newest_major(self) -> int:
         """Return the major version of the newest pg_dump that made a dump; 0 when none tells it."""
         try:
             heads = [

@@ -13,6 +13,7 @@ from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.inventory import NamedObject
 from engine_backup.model.live import LiveDatabase, LiveKind
 from engine_backup.model.printable import printable
+from engine_backup.plan.drill_causes import other_causes
 
 
 def document(result: DrillResult) -> dict[str, Any]:
@@ -43,6 +44,8 @@ def summary(result: DrillResult) -> dict[str, Any]:
         "postgresql": result.postgresql,
         "seconds": round(result.seconds, 3),
         "restore_seconds": None if seconds is None else round(seconds, 3),
+        "asked": asdict(result.asked),
+        "other_causes": list(other_causes(result)),
         "failed_checks": sum(check.outcome.is_red for check in result.checks),
     }
 

@@ -12,6 +12,7 @@ from engine_backup.model.archive import HASH_FILES
 from engine_backup.model.drill import ArchiveIdentity, DrillResult
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.requests import DrillRequest
+from engine_backup.plan.drill_causes import other_causes
 from engine_backup.run import drill_document
 from engine_backup.run.reporting import Reporter
 
@@ -37,11 +38,18 @@ def identity_of(size: int, hashes: bytes | None) -> ArchiveIdentity | None:
 def write(result: DrillResult, archive: Archive, request: DrillRequest, reporter: Reporter) -> None:
     """Write record and history; what cannot be written is told, and is no failure of the archive.
 
-    Beside another archive, which has replaced the drilled one meanwhile, nothing is written.
+    Beside another archive, which has replaced the drilled one meanwhile, nothing is written. Nor is a failure
+    that may lie in something else than the archive, in whose place a former record stays.
     """
     place = drill_records.place_of(request.file)
     text = drill_document.render(drill_document.document(result))
-    if archive.is_in_its_place():
+    causes = other_causes(result)
+    if causes:
+        reporter.say(
+            f"- not recorded in {place}, which stays as it is: what has failed may lie in"
+            f" {' and '.join(causes)}, not in the archive"
+        )
+    elif archive.is_in_its_place():
         _attempted(place, lambda: drill_records.write(place, text), reporter)
     else:
         reporter.say(f"- not recorded in {place}: the archive was removed, or replaced by another")
