@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.model.backup_steps import Describe
 from engine_backup.model.components import GRAFANA
 from engine_backup.model.errors import ExitStatus
 from engine_backup.model.facts import Credentials
 from engine_backup.model.requests import Surroundings
-from engine_backup.model.steps import Describe, PlaceSqlite, Plan
+from engine_backup.model.steps import PlaceSqlite, Plan
 from engine_backup.run import plan_document
 from engine_backup.sample.compare import fingerprint_tree
 from tests.support.machine import Machine, Result, change_options, login

@@ -9,6 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine_backup.model.backup_steps import (
+    AnnounceEnd,
+    AnnounceStart,
+    Describe,
+    DumpDatabase,
+    HandOver,
+    Publish,
+    SaveFiles,
+    SaveMembers,
+)
 from engine_backup.model.components import COMPONENTS, DATABASES, FILES, GRAFANA
 from engine_backup.model.errors import Problem
 from engine_backup.model.facts import (
@@ -22,16 +32,6 @@ from engine_backup.model.facts import (
 from engine_backup.model.presets import PRESETS
 from engine_backup.model.requests import STANDARD_OUTPUT, BackupRequest, DumpWish, Surroundings
 from engine_backup.model.secret import Secret
-from engine_backup.model.steps import (
-    AnnounceEnd,
-    AnnounceStart,
-    Describe,
-    DumpDatabase,
-    HandOver,
-    Publish,
-    SaveFiles,
-    SaveMembers,
-)
 from engine_backup.plan.backup import plan_backup
 
 TARGET = TargetFacts("/backups/a", True, True, False, False, False)

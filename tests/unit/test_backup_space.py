@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine_backup.model.backup_steps import CopySqlite, DumpDatabase, Publish, SaveFiles, SaveMembers
 from engine_backup.model.components import DWH, ENGINE, FILES, GRAFANA
 from engine_backup.model.facts import FileFacts
 from engine_backup.model.preflight import Volume
 from engine_backup.model.presets import PRESETS, Encoding, Packing
 from engine_backup.model.requests import STANDARD_OUTPUT
-from engine_backup.model.steps import CopySqlite, DumpDatabase, Publish, SaveFiles, SaveMembers
 from engine_backup.plan import backup_space
 from engine_backup.plan.archive_ways import Way
 from engine_backup.plan.backup import plan_backup

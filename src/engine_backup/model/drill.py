@@ -28,7 +28,7 @@ class ArchiveIdentity:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a drill was asked for besides the archive, by options; None where it was not. Fit to be printed."""
+    """What a drill was asked for by options, fit to be printed; None where it was not."""
 
     against: str | None = None
     pg_bindir: str | None = None
@@ -43,8 +43,8 @@ class DrillResult:
 
     `identity` is None for an archive without hashes. `postgresql` is the version of the scratch server, such
     as `15.18`. `warnings` are those that a restore would show. `live` are the databases that the archive was
-    compared with; None where that was not asked for. `dumped_by` is the newest major version of PostgreSQL that
-    made a dump, 0 when none tells it. Texts are fit to be printed.
+    compared with; None where that was not asked for. `dumped_by` is the newest major version of PostgreSQL
+    that made a dump, 0 when none tells it. Texts are fit to be printed.
     """
 
     path: str

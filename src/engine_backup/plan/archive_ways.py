@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
+from engine_backup.model.backup_steps import HandOver, Publish
 from engine_backup.model.errors import Problem
 from engine_backup.model.facts import TargetFacts
 from engine_backup.model.requests import BackupRequest
-from engine_backup.model.steps import HandOver, Publish
 
 NOT_OVERWRITTEN = "--no-overwrite has no effect: the archive goes to standard output"
 

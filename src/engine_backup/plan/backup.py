@@ -11,6 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from engine_backup.model.backup_steps import (
+    AnnounceEnd,
+    AnnounceStart,
+    CopySqlite,
+    Describe,
+    DumpDatabase,
+    Part,
+    SaveFiles,
+    SaveMembers,
+    TakeSnapshots,
+)
 from engine_backup.model.components import BY_NAME, COMPONENTS, FILES, Component, Kind, in_scope
 from engine_backup.model.errors import Problem
 from engine_backup.model.excluded_data import TablePattern
@@ -19,19 +30,7 @@ from engine_backup.model.hooks import LATE_STAGE_OF_MODE
 from engine_backup.model.modes import BACKUP
 from engine_backup.model.presets import CLASSIC, DEFAULT, PLAIN, PRESETS, Encoding, Packing, Preset, encoding
 from engine_backup.model.requests import BackupRequest, DumpWish
-from engine_backup.model.steps import (
-    AnnounceEnd,
-    AnnounceStart,
-    CopySqlite,
-    Describe,
-    DumpDatabase,
-    Part,
-    Plan,
-    RunHooks,
-    SaveFiles,
-    SaveMembers,
-    TakeSnapshots,
-)
+from engine_backup.model.steps import Plan, RunHooks
 from engine_backup.plan import archive_ways, backup_space, excluded_data
 from engine_backup.plan.archive_ways import Way
 
@@ -51,21 +50,14 @@ def plan_backup(
 ) -> Plan:
     """Return the plan; `hooks` are those that are there, by stage, `hook_paths` what they added."""
     stage = LATE_STAGE_OF_MODE[BACKUP]
-    preset, reason = _preset(request, facts)
     saved = _saved(request, facts)
-    chosen = {component.name for component in saved}
-    extra_paths = (*request.include_paths, *hook_paths)
-    databases = tuple(d for d in facts.databases if d.component.name in chosen)
-    files: tuple[Part, ...] = (
-        *_file_steps(saved, request, preset, extra_paths),
-        *(CopySqlite(f.component) for f in facts.single_files if f.component.name in chosen),
-    )
-    parts = _in_order(_by_size(_dump_step(d, request, preset) for d in databases), files)
+    parts = _parts(saved, request, facts, (*request.include_paths, *hook_paths))
+    dumped = [d for d in facts.databases if d.component in saved]
     way = archive_ways.choose(request, facts.target, archive_packing(request, facts).compressor)
     saving = (SaveMembers(parts, _at_once(parts, request, facts, way)),) if parts else ()
     steps = (
         AnnounceStart(saved),
-        TakeSnapshots(tuple((d.component, d.credentials) for d in databases if d.credentials)),
+        TakeSnapshots(tuple((d.component, d.credentials) for d in dumped if d.credentials)),
         *saving,
         *((RunHooks(stage, hooks[stage]),) if hooks.get(stage) else ()),
         Describe(),
@@ -74,7 +66,7 @@ def plan_backup(
     )
     return Plan(
         steps,
-        notes=(reason,),
+        notes=(_preset(request, facts)[1],),
         warnings=(
             *request.surroundings.warnings,
             *facts.warnings,
@@ -87,6 +79,18 @@ def plan_backup(
             *(problem for step in saving for problem in backup_space.problems(step, facts, way)),
         ),
     )
+
+
+def _parts(
+    saved: tuple[Component, ...], request: BackupRequest, facts: BackupFacts, extra_paths: tuple[str, ...]
+) -> tuple[Part, ...]:
+    preset, _ = _preset(request, facts)
+    files: tuple[Part, ...] = (
+        *_file_steps(saved, request, preset, extra_paths),
+        *(CopySqlite(f.component) for f in facts.single_files if f.component in saved),
+    )
+    dumped = (d for d in facts.databases if d.component in saved)
+    return _in_order(_by_size(_dump_step(d, request, preset) for d in dumped), files)
 
 
 def archive_packing(request: BackupRequest, facts: BackupFacts) -> Packing:

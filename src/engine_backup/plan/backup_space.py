@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from engine_backup.model.backup_steps import CopySqlite, DumpDatabase, Part, SaveMembers
 from engine_backup.model.errors import Problem
 from engine_backup.model.facts import BackupFacts
 from engine_backup.model.preflight import SpaceFact
 from engine_backup.model.presets import Encoding
-from engine_backup.model.steps import CopySqlite, DumpDatabase, Part, SaveMembers
 from engine_backup.plan import space
 from engine_backup.plan.archive_ways import Way
 

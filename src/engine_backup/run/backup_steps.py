@@ -15,19 +15,19 @@ from engine_backup.model.archive import (
     VERSION_MEMBER,
     MemberRecord,
 )
-from engine_backup.model.components import DATABASES
-from engine_backup.model.errors import DamagedArchiveError
-from engine_backup.model.inventory import Inventory
-from engine_backup.model.steps import (
+from engine_backup.model.backup_steps import (
     AnnounceEnd,
     AnnounceStart,
     Describe,
     HandOver,
     Publish,
-    RunHooks,
     SaveMembers,
     TakeSnapshots,
 )
+from engine_backup.model.components import DATABASES
+from engine_backup.model.errors import DamagedArchiveError
+from engine_backup.model.inventory import Inventory
+from engine_backup.model.steps import RunHooks
 from engine_backup.plan.backup import encoding_of, is_hosted_engine
 from engine_backup.run import backup_summary, hook_members, snapshots
 from engine_backup.run.output_file import OutputFile

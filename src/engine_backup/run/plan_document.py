@@ -23,6 +23,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from engine_backup.model.backup_steps import SaveMembers, TakeSnapshots
 from engine_backup.model.components import Component
 from engine_backup.model.errors import EngineBackupError, ExitStatus, Problem
 from engine_backup.model.facts import Credentials
@@ -35,8 +36,6 @@ from engine_backup.model.steps import (
     Plan,
     RemoveHostedHosts,
     RemoveHostedStorage,
-    SaveMembers,
-    TakeSnapshots,
 )
 
 FORMAT = "engine-backup plan"

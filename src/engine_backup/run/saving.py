@@ -14,10 +14,10 @@ from engine_backup.drivers import compression, dumps, file_tree, postgres_progra
 from engine_backup.drivers.archive_writer import MemberSink
 from engine_backup.drivers.file_tree import FoundPaths, SaveReport
 from engine_backup.drivers.interruption import Interruption
+from engine_backup.model.backup_steps import CopySqlite, DumpDatabase, Part, SaveFiles, SaveMembers
 from engine_backup.model.components import COMPONENTS
 from engine_backup.model.errors import EngineBackupError, ProgramError
 from engine_backup.model.paths import LEFT_OUT_OF_BACKUP, SAVED_PATHS, extra_path
-from engine_backup.model.steps import CopySqlite, DumpDatabase, Part, SaveFiles, SaveMembers
 from engine_backup.run import backup_summary, side_by_side
 
 if TYPE_CHECKING:
