@@ -223,6 +223,34 @@ def hostile_dump(server: ScratchServer, statements: str) -> bytes:
             connection.cursor().execute("DROP DATABASE hostile")
 
 
+SORTING = (
+    "CREATE FUNCTION public.f(text) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
+    " CREATE TABLE public.t (a text CHECK (public.f(a))); INSERT INTO public.t VALUES ('1');"
+    " CREATE OR REPLACE FUNCTION public.f(text) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN {first}"
+    " PERFORM repeat('x', 8000) || n FROM generate_series(1, 200000) AS n ORDER BY 1; RETURN true; END$$"
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "outcome", "words"),
+    [
+        ("", "could not run", "temporary file size exceeds temp_file_limit (1048576kB)"),
+        ("SET temp_file_limit = -1;", "fail", 'permission denied to set parameter "temp_file_limit"'),
+    ],
+    ids=["runaway", "without limit"],
+)
+def test_a_dump_cannot_fill_the_disk_by_sorting(
+    first: str, outcome: str, words: str, site: DrillSite, postgres_server: ScratchServer
+):
+    content = hostile_dump(postgres_server, SORTING.format(first=first))
+    site.archive.write_bytes(hostile_archives.with_dump(content))
+    status, document = site.document()
+    assert status == RED
+    load = next(check for check in document["checks"] if check["name"] == "load")
+    assert (load["subject"], load["outcome"]) == ("engine", outcome)
+    assert words in load["findings"][0]
+
+
 def test_a_copy_from_a_program_is_stopped(site: DrillSite, postgres_server: ScratchServer):
     marker = Path("/tmp/eb-owned")  # noqa: S108 - short enough for the patch
     content = patched_dump(postgres_server, b"FROM PROGRAM 'touch %s'" % bytes(marker))

@@ -144,6 +144,13 @@ class TestDatabases:
         assert space.database_space(volume("/d"), [DatabaseNeed(3), DatabaseNeed(4)]).needed == 14
         assert space.database_space(volume("/d"), [DatabaseNeed(5 * GIB)]).needed == 6 * GIB
 
+    @pytest.mark.parametrize(
+        ("needed", "limit"),
+        [(0, GIB), (GIB - 1, GIB), (3 * GIB, 3 * GIB), (9000 * GIB, ((1 << 31) - 1) << 10)],
+    )
+    def test_temporary_files_may_be_as_large_as_databases_and_a_gibibyte(self, needed, limit):
+        assert space.temporary_limit(SpaceFact(space.DATA, volume("/d"), needed)) == limit
+
     def test_reasons_are_told_once(self):
         needs = [
             DatabaseNeed(1, "estimated: 3 times"),

@@ -170,6 +170,11 @@ class ScratchServer:
         statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
         self._execute("postgres", statement.format(sql.Identifier(name), sql.Literal(password.reveal())))
 
+    def limit_temporary_files(self, size: int) -> None:
+        """Let no process of later sessions write more than `size` bytes; only superusers may raise that."""
+        limit = sql.Literal(f"{size // 1024}kB")
+        self._execute("postgres", sql.SQL("ALTER ROLE ALL SET temp_file_limit = {}").format(limit))
+
     def create_database(self, name: str, owner: str) -> None:
         """Create an empty UTF-8 database as `ovirt-engine-provisiondb` does: from template0, with uuid-ossp.
 

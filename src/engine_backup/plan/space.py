@@ -22,6 +22,10 @@ MEBIBYTE = 1 << 20
 MARGIN_DIVISOR = 20
 # PostgreSQL's default of max_wal_size, up to which a load leaves write-ahead log behind.
 LOG_LIMIT = 1 << 30
+# No process of a load sorts more than its whole database; estimates of small ones may be far too low.
+LEAST_TEMPORARY = 1 << 30
+# PostgreSQL's temp_file_limit takes 31 bits of KiB.
+MOST_TEMPORARY = ((1 << 31) - 1) << 10
 # Below this depth nobody mounts a disk: /var/lib/openvswitch, /etc/pki/ovirt-engine.
 GROUP_DEPTH = 3
 
@@ -72,6 +76,11 @@ def database_space(volume: Volume, needs: Sequence[DatabaseNeed]) -> SpaceFact:
     total = sum(need.size for need in needs)
     reasons = dict.fromkeys(need.reason for need in needs if need.reason)
     return SpaceFact(DATA, volume, total + min(total, LOG_LIMIT), "; ".join(reasons))
+
+
+def temporary_limit(databases: SpaceFact) -> int:
+    """Return how many bytes of temporary files each process may write that loads or checks a database."""
+    return min(MOST_TEMPORARY, max(LEAST_TEMPORARY, databases.needed))
 
 
 def archive_space(volume: Volume, size: int, compressor: str) -> SpaceFact:

@@ -157,8 +157,9 @@ class _Drill:
         self._checks.append(passed(ARCHIVE, drill_checks.HASHES, f"{len(self._archive.digests())} members"))
         with self._checking(ARCHIVE, drill_checks.READING), self._restored.timed(LOOKING):
             facts = observe_archive(self._archive, found, self._request.surroundings.root)
-        self._demand_room(facts)
+        databases = self._room_for_databases(facts)
         server = wait()
+        server.limit_temporary_files(space.temporary_limit(databases))
         ground = Ground(self._workspace, administrator(server))
         ground.prepare()
         self._server_log = server.log
@@ -173,8 +174,8 @@ class _Drill:
             self._checks.append(failed(subject, name, error))
             raise _EndedError from error
 
-    def _demand_room(self, facts: ArchiveFacts) -> None:
-        """Raise `RefusedError` when all that is restored cannot fit."""
+    def _room_for_databases(self, facts: ArchiveFacts) -> SpaceFact:
+        """Return what databases take; raises `RefusedError` when all that is restored cannot fit."""
         volume = replace(disk_space.free(self._workspace), directory=str(self._request.surroundings.tmpdir))
         needs = [
             space.database_need(dump, facts.recorded_sizes.get(name))
@@ -182,14 +183,16 @@ class _Drill:
             if BY_NAME[name].kind is Kind.POSTGRES
         ]
         files = sum(space.sizes_by_group(facts.entries, {}).values())
+        databases = replace(space.database_space(volume, needs), movable_by=space.TMPDIR)
         spaces = (
             SpaceFact("the scratch server", volume, EMPTY_SERVER, movable_by=space.TMPDIR),
-            replace(space.database_space(volume, needs), movable_by=space.TMPDIR),
+            databases,
             SpaceFact(space.FILES, volume, files, movable_by=space.TMPDIR),
         )
         problems = space.problems(spaces)
         if problems:
             raise RefusedError(problems)
+        return databases
 
     def _proven(
         self, facts: ArchiveFacts, ground: Ground, found: tuple[Programs, ...], chosen: Programs

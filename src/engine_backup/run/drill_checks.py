@@ -34,6 +34,8 @@ LONGEST_FINDING = 1000
 _OF_THE_MACHINE = (
     *(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EIO)),
     "could not extend file",
+    # The drill's own limit, made of an estimate.
+    "exceeds temp_file_limit",
 )
 
 Checking = Callable[[], Iterable[Check]]

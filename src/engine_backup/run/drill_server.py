@@ -30,7 +30,6 @@ SETTINGS = {
     "checkpoint_timeout": "1h",
     "max_wal_size": "1GB",
     "max_connections": "60",
-    "temp_file_limit": "-1",
     "logging_collector": "off",
     "huge_pages": "off",
 }
