@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from engine_backup.drivers import certificates
+from engine_backup.drivers import certificates, pki_names
 from engine_backup.drivers.archive_reader import open_archive
 from tests.support import golden
 
@@ -34,38 +34,48 @@ def made(name: str = "engine.lab.example", days: int = 398, authority: bool | No
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "ca.pem",
-        "apache-ca.pem",
-        "qemu-ca.pem",
-        "certs/engine.cer",
-        "certs/apache.cer",
-        "certs/websocket-proxy.cer",
-        "certs/ovirt-provider-ovn.cer",
-        "certs/imageio-proxy.cer",
-    ],
-)
-def test_wanted(path):
-    assert certificates.is_certificate(b"etc/pki/ovirt-engine/" + path.encode())
+PKI = b"etc/pki/ovirt-engine/"
+
+
+def below(*names: str) -> list[bytes]:
+    return [PKI + name.encode() for name in names]
+
+
+def test_those_of_authorities_and_services_are_chosen():
+    services = ("websocket-proxy", "ovirt-provider-ovn", "imageio-proxy")
+    wanted = below("ca.pem", "apache-ca.pem", "qemu-ca.pem", "certs/engine.cer", "certs/apache.cer")
+    wanted += below(*(f"certs/{name}.cer" for name in services))
+    keys = below("keys/websocket-proxy.p12", "keys/ovirt-provider-ovn.key.nopass", "keys/imageio-proxy.p12")
+    chosen = certificates.choose([*reversed(wanted), *keys])
+    assert sorted(chosen.paths) == sorted(wanted)
+    assert chosen.hosts == 0
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "hosts"),
     [
-        b"etc/pki/ovirt-engine/certs/01.pem",
-        b"etc/pki/ovirt-engine/certs/host1.lab.examplecert.pem",
-        b"etc/pki/ovirt-engine/private/ca.pem",
-        b"etc/pki/ovirt-engine/keys/engine.p12",
-        b"etc/pki/ovirt-engine/certs/deeper/engine.cer",
-        b"etc/pki/ovirt-engine/certs/\x1b[2J.cer",
-        b"other/etc/pki/ovirt-engine/ca.pem",
-        b"/etc/pki/ovirt-engine/ca.pem",
+        (b"etc/pki/ovirt-engine/certs/01.pem", 0),
+        (b"etc/pki/ovirt-engine/certs/node.lab.example.cer", 1),
+        (b"etc/pki/ovirt-engine/certs/node\xff.cer", 1),
+        (b"etc/pki/ovirt-engine/private/ca.pem", 0),
+        (b"etc/pki/ovirt-engine/keys/engine.p12", 0),
+        (b"etc/pki/ovirt-engine/certs/deeper/engine.cer", 0),
+        (b"other/etc/pki/ovirt-engine/ca.pem", 0),
+        (b"/etc/pki/ovirt-engine/ca.pem", 0),
     ],
 )
-def test_not_wanted(path):
-    assert not certificates.is_certificate(path)
+def test_others_are_not_chosen(path, hosts):
+    assert certificates.choose([path]) == certificates.Chosen((), hosts)
+
+
+def test_the_engines_own_are_chosen_whatever_lies_beside_them():
+    own = below("ca.pem", "apache-ca.pem", "qemu-ca.pem", "certs/engine.cer", "certs/apache.cer")
+    hosts = below(*(f"certs/a{number}.lab.cer" for number in range(1000)))
+    others = below(*(f"{d}/b{n}.{e}" for n in range(1000) for d, e in (("certs", "cer"), ("keys", "p12"))))
+    chosen = certificates.choose([*hosts, *others, *own])
+    assert set(chosen.paths) >= set(own)
+    assert len(chosen.paths) == len(certificates.AUTHORITIES) + pki_names.SERVICES
+    assert chosen.hosts == 1000
 
 
 def test_a_certificate():
@@ -135,6 +145,13 @@ def test_what_a_terminal_would_obey_is_not_shown():
     assert fact.subject.isprintable()
 
 
+def test_a_path_that_a_terminal_would_obey_is_not_shown():
+    path = PKI + b"certs/\x1b[2J\xff.cer"
+    assert certificates.choose([path, PKI + b"keys/\x1b[2J\xff.p12"]).paths == (path,)
+    (fact,) = certificates.read({path: made()})
+    assert fact.path == r"/etc/pki/ovirt-engine/certs/\x1b[2J\xff.cer"
+
+
 def test_a_long_name_is_cut():
     # Names are limited to 64 characters when they are made, not when they are read.
     (fact,) = certificates.read({CER: made("\x01" * 64)})
@@ -146,14 +163,14 @@ def test_more_than_an_engine_has_is_left_out():
     facts = certificates.read({CER: one * 20})
     assert len(facts) == certificates.CERTIFICATES_PER_FILE + 1
     assert "20 certificates" in facts[-1].reason
-    many = {b"etc/pki/ovirt-engine/certs/%d.cer" % n: b"x" for n in range(1000)}
-    assert len(certificates.read(many)) == certificates.FILES
 
 
 @pytest.mark.parametrize("name", golden.NAMES)
 def test_archives_of_stock(name, tmp_path):
     with open_archive(golden.archive(name), tmp_path) as archive:
-        files = archive.read_files(certificates.is_certificate) if archive.files_kind else {}
-    facts = certificates.read(files)
-    assert len({fact.path for fact in facts}) == len(files)
+        chosen = certificates.choose(entry.path for entry in archive.file_entries())
+        files = archive.read_files(lambda path: path in chosen.paths) if archive.files_kind else {}
+    facts = certificates.read_chosen(chosen, {**files, CA + b".old": b""})
+    assert {fact.path.encode()[1:] for fact in facts} == set(files) <= set(chosen.paths)
+    assert not files or CER in files
     assert all(fact.readable is (fact.not_after is not None) for fact in facts)

@@ -9,7 +9,8 @@ import re
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,19 @@ import pytest
 
 from engine_backup.cli.environment import Environment
 from engine_backup.cli.main import run
+from engine_backup.drivers import postgres_programs
+from engine_backup.drivers.archive_reader import open_archive
 from engine_backup.model.components import BY_NAME, DATABASES
+from engine_backup.model.preflight import PreflightFacts
 from engine_backup.model.presets import PRESETS
 from engine_backup.model.shown_settings import SHOWN_SETTINGS
+from engine_backup.plan.preflight import warnings
+from engine_backup.run.archive_facts import observe_archive
 from tests.support import golden
 from tests.support.hostile_archives import Crafted, archive_bytes, sound_members, tar_bytes
 from tests.support.machine import Machine, Result
 from tests.support.manifests import with_changed_manifest, with_huge_member, with_manifest
+from tests.support.planted_files import NAME, OWN, PKI, apart, put, renewed
 from tests.support.sample import Original
 
 NOW = datetime.now(timezone.utc)
@@ -143,6 +150,22 @@ def test_certificates_and_configuration_of_golden_archives(name: str, machine: M
     assert settings["ENGINE_FQDN"] == "engine.lab.example"
     assert settings["ENGINE_DB_USER"] == facts["credentials"]["engine"]["user"]
     assert found["configuration"]["hidden"] > 0
+
+
+def test_certificates_of_hosts_are_counted_only(machine: Machine) -> None:
+    gone = OWN.sign("gone.lab.example", end=NOW - timedelta(days=900)).pem
+    hosts = {f"{PKI}certs/gone{number}.lab.example.cer": gone for number in range(300)}
+    parts = put({**renewed(), **hosts})(replace(apart(NAME), files_form=""))
+    machine.archive.write_bytes(parts.content())
+    found = inspected(machine, machine.archive)
+    assert {Path(row["path"]).name for row in found["certificates"]} >= {"engine.cer", "apache.cer", "ca.pem"}
+    assert not [row for row in found["certificates"] if "gone" in row["path"]]
+    assert found["host_certificates"] == 300
+    assert "300 of other machines" in machine.command("inspect", str(machine.archive)).check().stdout
+    with open_archive(machine.archive, machine.directory) as archive:
+        facts = observe_archive(archive, postgres_programs.installed(), machine.root)
+    assert len(facts.certificates) == len(found["certificates"])
+    assert not [text for text in warnings(PreflightFacts(facts.certificates), NOW) if "gone" in text]
 
 
 @pytest.mark.parametrize("words", [(), ("--json",)])

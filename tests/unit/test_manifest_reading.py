@@ -58,6 +58,7 @@ WHOLE = {
     "hosted_engine": False,
     "started_at": "2026-11-22T12:19:37.500000+01:00",
     "certificates": [CERTIFICATE],
+    "host_certificates": 7,
     "configuration": {"settings": [{"name": "ENGINE_FQDN", "value": "x"}], "hidden": 3},
     "inventory": {"vms": VMS, "last_event_at": "2026-11-22T12:19:37.500000+01:00"},
     "members": [MEMBER],
@@ -80,6 +81,7 @@ def test_what_we_write_is_read():
         row_estimates={"public.b": 70000}, object_counts={"tables": 2},
     )  # fmt: skip
     assert found.certificates is not None
+    assert found.host_certificates == 7
     assert found.certificates[0].not_after == datetime(2027, 1, 1, tzinfo=timezone.utc)
     assert found.configuration is not None
     assert (found.configuration.settings[0].value, found.configuration.hidden) == ("x", 3)
@@ -102,6 +104,7 @@ def test_what_is_not_ours_is_not_used(changes):
         ("fqdn", 3), ("fqdn", ["x"]), ("hosted_engine", "yes"), ("hosted_engine", 1), ("started_at", "today"),
         ("started_at", "2026-11-22T11:19:37"), ("started_at", "0001-01-01T00:00:00+23:59"), ("started_at", 5),
         ("inventory", []), ("inventory", {"vms": []}), ("inventory", {"last_event_at": "today"}),
+        ("host_certificates", "7"), ("host_certificates", -1),
         ("certificates", {}), ("certificates", [3]), ("configuration", []), ("tool_version", {}),
     ],
 )  # fmt: skip

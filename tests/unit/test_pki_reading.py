@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine_backup.drivers import pki
+from engine_backup.drivers import pki, pki_names
 from engine_backup.drivers.pki import Passwords
 from engine_backup.drivers.restored_files import UnreadableFileError
 from engine_backup.model.pki import DIRECTORY, Issuer
@@ -92,7 +92,7 @@ def test_more_services_than_any_engine_has_are_not_looked_at():
     }
     found[f"{DIRECTORY}/certs/engine.cer"] = b""
     services = look(found).services
-    assert len(services) == pki.SERVICES
+    assert len(services) == pki_names.SERVICES
     assert services[0].name == "engine"
 
 

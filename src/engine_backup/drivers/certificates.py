@@ -11,45 +11,60 @@ import re
 import stat
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine_backup.drivers.pki_names import certificate_of, names_among
+from engine_backup.model.pki import APACHE_AUTHORITY, DIRECTORY, OWN_AUTHORITY, QEMU_AUTHORITY
 from engine_backup.model.preflight import CertificateFact
+from engine_backup.model.printable import printable_name
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-# The engine's own: its authorities and one file for each of its services. Certificates of hosts
-# (certs/*cert.pem) and numbered copies of all that was ever signed (certs/NN.pem) go into the thousands.
-_WANTED = re.compile(
-    rb"etc/pki/ovirt-engine/(ca|apache-ca|qemu-ca)\.pem|etc/pki/ovirt-engine/certs/[^\x00-\x1f\x7f/]+\.cer"
-)
+_BELOW = os.fsencode(f"{DIRECTORY[1:]}/")
 BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 
 SIZE_LIMIT = 1 << 18
 CERTIFICATES_PER_FILE = 16
-FILES = 256
+AUTHORITIES = (OWN_AUTHORITY, APACHE_AUTHORITY, QEMU_AUTHORITY)
 SUBJECT_LENGTH = 120
 
 
-def is_certificate(path: bytes) -> bool:
-    """Say whether an archived path, relative to the root and without `./`, is to be given to `read`."""
-    return _WANTED.fullmatch(path) is not None
+@dataclass(frozen=True)
+class Chosen:
+    """The certificates of the engine's machine; how many there are of `hosts` and other machines besides."""
+
+    paths: tuple[bytes, ...] = ()
+    hosts: int = 0
+
+
+def choose(names: Iterable[bytes]) -> Chosen:
+    """Return which of archived paths, relative to the root and without `./`, are to be given to `read`.
+
+    They are those of the authorities and services. What the engine has ever signed for hosts
+    (certs/HOST.cer), and copies of all of it under numbers (certs/NN.pem), goes into the thousands.
+    """
+    below = [f"/{os.fsdecode(name)}" for name in names if name.startswith(_BELOW)]
+    found = names_among(below)
+    wanted = (*(path for path in AUTHORITIES if path in below), *map(certificate_of, found.services))
+    return Chosen(tuple(os.fsencode(path[1:]) for path in wanted), found.hosts)
 
 
 def read(files: Mapping[bytes, bytes]) -> tuple[CertificateFact, ...]:
-    """Return a fact for each certificate in files given as relative path and content; raises nothing.
-
-    Of more files than any engine has, the rest is left out.
-    """
-    return tuple(fact for path in sorted(files)[:FILES] for fact in _facts(path, files[path]))
+    """Return a fact for each certificate in files given as relative path and content; raises nothing."""
+    return tuple(fact for path in sorted(files) for fact in _facts(path, files[path]))
 
 
-def read_below(root: Path, names: Iterable[bytes]) -> tuple[CertificateFact, ...]:
-    """Return what `read` does, for those of the paths below a root directory that are certificates."""
-    wanted = [name for name in names if is_certificate(name)][:FILES]
-    found = ((name, _content(os.path.join(os.fsencode(root), name))) for name in wanted)
+def read_chosen(chosen: Chosen, files: Mapping[bytes, bytes]) -> tuple[CertificateFact, ...]:
+    """Return what `read` does, for the chosen ones of the files."""
+    return read({path: files[path] for path in chosen.paths if path in files})
+
+
+def read_below(root: Path, chosen: Chosen) -> tuple[CertificateFact, ...]:
+    """Return what `read` does, for the chosen ones of the files below a root directory."""
+    found = ((name, _content(os.path.join(os.fsencode(root), name))) for name in chosen.paths)
     return read({name: content for name, content in found if content is not None})
 
 
@@ -71,7 +86,7 @@ def _content(path: bytes) -> bytes | None:
 
 
 def _facts(path: bytes, content: bytes) -> Iterator[CertificateFact]:
-    shown = "/" + os.fsdecode(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    shown = printable_name(b"/" + path)
     if len(content) > SIZE_LIMIT:
         yield unreadable(shown, f"{len(content)} bytes are more than a certificate has")
         return

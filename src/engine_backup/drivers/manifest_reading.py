@@ -45,6 +45,7 @@ def read(document: Mapping[str, Any]) -> RecordedArchive:
         started_at=fields.time("started_at"),
         members={name: _member(row) for row in rows if (name := row.key("name")) is not None},
         certificates=all_of(fields.objects("certificates"), _certificate),
+        host_certificates=fields.number("host_certificates"),
         configuration=_configuration(fields.object("configuration")),
         inventory=inventory_document.inventory(fields.object("inventory")),
         converted=bool(fields.objects("exported")),

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from engine_backup.drivers import certificates, key_stores, pkcs12, trust_stores
+from engine_backup.drivers.pki_names import certificate_of, names_among
 from engine_backup.drivers.restored_files import UnreadableFileError
 from engine_backup.drivers.signatures import UncheckedError, has_signed
 from engine_backup.model.pki import (
-    APACHE,
     APACHE_AUTHORITY,
     DIRECTORY,
     ENGINE,
     OWN_AUTHORITY,
+    QEMU_AUTHORITY,
     TRUST_STORE,
     AuthorityFacts,
     Issuer,
@@ -41,21 +42,16 @@ if TYPE_CHECKING:
 Read = Callable[[str], Optional[bytes]]
 """Returns the content of a file by its absolute path, None for a missing one; `UnreadableFileError`."""
 
-_NAMED = re.compile(
-    r"certs/(?P<certified>[^/]+)\.cer|keys/(?P<store>[^/]+)\.p12|keys/(?P<key>[^/]+)\.key\.nopass"
-)
 _KEY = re.compile(
     rb"-----BEGIN (?P<kind>(?:[A-Z0-9]+ )*)PRIVATE KEY-----[^-]*-----END (?P=kind)PRIVATE KEY-----"
 )
 OWN_AUTHORITIES = {
     OWN_AUTHORITY: f"{DIRECTORY}/private/ca.pem",
-    f"{DIRECTORY}/qemu-ca.pem": f"{DIRECTORY}/private/qemu-ca.pem",
+    QEMU_AUTHORITY: f"{DIRECTORY}/private/qemu-ca.pem",
 }
 # Besides keys/NAME.key.nopass.
 MORE_KEYS = {ENGINE: f"{DIRECTORY}/keys/engine_id_rsa"}
 LONGEST_CHAIN = 8
-# Far more than any engine has; what a stranger adds is not looked at for hours.
-SERVICES = 32
 
 OTHER_KEY = "it is not the key of {}"
 
@@ -93,13 +89,7 @@ def look(paths: Sequence[str], read: Read, passwords: Passwords, when: datetime,
     Of an authority that was renewed under its old name, the certificate that is valid at `when` counts.
     Programs are those of `root`.
     """
-    directory = f"{DIRECTORY}/"
-    found = [_NAMED.fullmatch(path[len(directory) :]) for path in paths if path.startswith(directory)]
-    certified, stores, keys = (
-        list(dict.fromkeys(match[what] for match in found if match and match[what]))
-        for what in ("certified", "store", "key")
-    )
-    services = _services(certified, {*stores, *keys})
+    names = names_among(paths)
     own = {path: _load(path, read) for path in OWN_AUTHORITIES}
     authorities = [*own.values(), _load(APACHE_AUTHORITY, read)]
     engine = _Engine(read, passwords, when, root, tuple(authorities))
@@ -108,21 +98,13 @@ def look(paths: Sequence[str], read: Read, passwords: Passwords, when: datetime,
             AuthorityFacts(path, loaded.fact(), engine.key(OWN_AUTHORITIES[path], loaded))
             for path, loaded in own.items()
         ),
-        services=tuple(engine.service(name) for name in services[:SERVICES]),
+        services=tuple(engine.service(name) for name in names.services),
         trust_store=engine.trust_store(),
-        other_stores=tuple(printable(f"{directory}keys/{s}.p12") for s in stores if s not in certified),
-        hosts=len(certified) - len(services),
+        other_stores=tuple(
+            printable(f"{DIRECTORY}/keys/{s}.p12") for s in names.stores if s not in names.certified
+        ),
+        hosts=names.hosts,
     )
-
-
-def _services(certified: Sequence[str], with_keys: Collection[str]) -> list[str]:
-    """Return who of those that have a certificate is a service of the engine's machine; its own first.
-
-    What the engine has signed for a host lies beside them, also when that host is long gone. Its key is
-    on that host only.
-    """
-    own = [name for name in (ENGINE, APACHE) if name in certified]
-    return [*own, *(name for name in certified if name in with_keys and name not in own)]
 
 
 @dataclass(frozen=True)
@@ -137,7 +119,7 @@ class _Engine:
 
     def service(self, name: str) -> ServiceFacts:
         """Return the facts of one service."""
-        loaded = _load(f"{DIRECTORY}/certs/{name}.cer", self.read)
+        loaded = _load(certificate_of(name), self.read)
         keys = [f"{DIRECTORY}/keys/{name}.key.nopass", *([MORE_KEYS[name]] if name in MORE_KEYS else [])]
         issuer, above, authority = self._chain(loaded)
         return ServiceFacts(

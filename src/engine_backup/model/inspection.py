@@ -134,6 +134,7 @@ class RecordedArchive:
     started_at: str | None = None
     members: Mapping[str, RecordedMember] = field(default_factory=dict)
     certificates: tuple[CertificateFact, ...] | None = None
+    host_certificates: int | None = None
     configuration: InspectedConfiguration | None = None
     inventory: Inventory | None = None
     converted: bool = False
@@ -162,6 +163,7 @@ class Inspection:
     components: tuple[InspectedComponent, ...]
     certificates: tuple[CertificateFact, ...] | None
     configuration: InspectedConfiguration | None
+    host_certificates: int | None = None
     inventory: Inventory | None = None
     converted: bool = False
     drill: Proof | None = None

@@ -10,6 +10,7 @@ from engine_backup.model.preflight import CertificateFact
 DIRECTORY = "/etc/pki/ovirt-engine"
 ENGINE, APACHE = "engine", "apache"
 OWN_AUTHORITY = f"{DIRECTORY}/ca.pem"
+QEMU_AUTHORITY = f"{DIRECTORY}/qemu-ca.pem"
 APACHE_AUTHORITY = f"{DIRECTORY}/apache-ca.pem"
 TRUST_STORE = f"{DIRECTORY}/.truststore"
 # Services of former releases: nothing uses or renews their certificates any more, and upgrades left them.

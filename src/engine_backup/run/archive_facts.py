@@ -37,7 +37,7 @@ from engine_backup.plan.grants import grantees, has_foreign_grants, is_privilege
 from engine_backup.plan.load_rules import Contents
 from engine_backup.plan.space import recorded_sizes
 from engine_backup.run import pkcs12_facts
-from engine_backup.run.reading import is_wanted, open_dump, statements
+from engine_backup.run.reading import open_dump, statements
 
 ReadLogin = Callable[[Configuration, Component], Optional[Credentials]]
 APACHE_CONFIGURED = "OVESETUP_APACHE/configured"
@@ -50,13 +50,15 @@ def observe_archive(archive: Archive, programs: tuple[Programs, ...], root: Path
     Programs of `root` are asked where a library cannot tell.
     """
     small = pkcs12_facts.small_files(archive)
-    files = archive.read_files(lambda p: is_wanted(p) or p in small) if archive.files_kind else {}
+    entries = tuple(archive.file_entries()) if archive.files_kind else ()
+    chosen = certificates.choose(entry.path for entry in entries)
+    more = small.union(chosen.paths)
+    files = archive.read_files(lambda p: config_files.is_wanted(p) or p in more) if archive.files_kind else {}
     texts = {
         "/" + os.fsdecode(path): content for path, content in files.items() if config_files.is_wanted(path)
     }
     configuration = config_files.load(texts)
     answers = otopi_answers.load(texts)
-    entries = tuple(archive.file_entries()) if archive.files_kind else ()
     return ArchiveFacts(
         generation=archive.generation.value,
         version=archive.version,
@@ -68,7 +70,7 @@ def observe_archive(archive: Archive, programs: tuple[Programs, ...], root: Path
         dumps=_observe_dumps(archive, programs),
         credentials=_logins(configuration, config_files.credentials),
         readers=_logins(configuration, config_files.reader_credentials),
-        certificates=certificates.read({p: c for p, c in files.items() if certificates.is_certificate(p)}),
+        certificates=certificates.read_chosen(chosen, files),
         recorded_sizes=recorded_sizes(archive.manifest),
         pkcs12=pkcs12_facts.observe(archive, files, configuration, root),
         hosted_engine=bool((archive.manifest or {}).get("hosted_engine")) or hosted_engine(answers),

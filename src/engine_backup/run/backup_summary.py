@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 def describe(root: Path, names: Iterable[bytes]) -> dict[str, Any]:
     """Return the fields of the manifest for files that were saved; nothing secret is in them."""
     configuration = configuration_summary.summary(config_files.load(root), otopi_answers.load(root))
-    return _fields(certificates.read_below(root, names), configuration)
+    chosen = certificates.choose(names)
+    return _fields(certificates.read_below(root, chosen), chosen.hosts, configuration)
 
 
 def describe_none() -> dict[str, Any]:
     """Return the same fields for a backup without files."""
-    return _fields((), InspectedConfiguration((), 0))
+    return _fields((), 0, InspectedConfiguration((), 0))
 
 
 def describe_hooks(hooks: Hooks, members: list[str]) -> dict[str, Any]:
@@ -34,8 +35,11 @@ def describe_hooks(hooks: Hooks, members: list[str]) -> dict[str, Any]:
     }
 
 
-def _fields(found: Iterable[CertificateFact], configuration: InspectedConfiguration) -> dict[str, Any]:
+def _fields(
+    found: Iterable[CertificateFact], hosts: int, configuration: InspectedConfiguration
+) -> dict[str, Any]:
     return {
         "certificates": [certificates.to_json(fact) for fact in found],
+        "host_certificates": hosts,
         "configuration": configuration_summary.to_json(configuration),
     }

@@ -23,6 +23,7 @@ from engine_backup.drivers import (
     postgres_programs,
 )
 from engine_backup.drivers.archive_reader import Archive, open_archive
+from engine_backup.drivers.certificates import Chosen
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.otopi_answers import Answers
 from engine_backup.drivers.postgres_programs import Programs
@@ -46,7 +47,6 @@ from engine_backup.model.requests import InspectRequest
 from engine_backup.plan import restore_needs, space
 from engine_backup.run import drill_record, inspection_document, inspection_sheet
 from engine_backup.run.archive_heads import made_at, raw_custom_size
-from engine_backup.run.reading import is_wanted
 from engine_backup.run.reporting import Console
 from engine_backup.run.workspace import private_directory
 
@@ -90,6 +90,7 @@ class _Inspecting:
 
     def result(self) -> Inspection:
         archive, recorded, components = self._archive, self._recorded, self._components()
+        own_certificates, host_certificates = self._certificates()
         found = Inspection(
             path=printable(str(archive.path)),
             size=archive.path.stat().st_size,
@@ -103,7 +104,8 @@ class _Inspecting:
             hosted_engine=self._hosted_engine(),
             hash_kind=archive.hash_kind,
             components=components,
-            certificates=self._certificates(),
+            certificates=own_certificates,
+            host_certificates=host_certificates,
             configuration=recorded.configuration or self._configuration_summary(),
             inventory=recorded.inventory,
             converted=recorded.converted,
@@ -146,7 +148,14 @@ class _Inspecting:
     @cached_property
     def _files(self) -> Mapping[bytes, bytes]:
         """The conf files and certificates, which the whole `files` has to be unpacked for."""
-        return self._archive.read_files(is_wanted) if self._archive.files_kind else {}
+        if not self._archive.files_kind:
+            return {}
+        chosen = self._chosen.paths
+        return self._archive.read_files(lambda p: config_files.is_wanted(p) or p in chosen)
+
+    @cached_property
+    def _chosen(self) -> Chosen:
+        return certificates.choose(entry.path for entry in self._archive.file_entries())
 
     @cached_property
     def _settings(self) -> tuple[Configuration, Answers] | None:
@@ -169,10 +178,11 @@ class _Inspecting:
         answered = self._settings is not None and host.hosted_engine(self._settings[1])
         return answered or self._has_engine_machine
 
-    def _certificates(self) -> tuple[CertificateFact, ...] | None:
+    def _certificates(self) -> tuple[tuple[CertificateFact, ...] | None, int | None]:
+        """Return those of the engine's machine, and how many others there are."""
         if self._recorded.certificates is not None or not self._archive.files_kind:
-            return self._recorded.certificates
-        return certificates.read({p: c for p, c in self._files.items() if certificates.is_certificate(p)})
+            return self._recorded.certificates, self._recorded.host_certificates
+        return certificates.read_chosen(self._chosen, self._files), self._chosen.hosts
 
     def _configuration_summary(self) -> InspectedConfiguration | None:
         if self._settings is None or not self._archive.files_kind:

@@ -38,6 +38,7 @@ def document(found: Inspection) -> dict[str, Any]:
         "certificates": None
         if found.certificates is None
         else [certificates.to_json(fact) for fact in found.certificates],
+        "host_certificates": found.host_certificates,
         "configuration": None if configuration is None else configuration_summary.to_json(configuration),
         "inventory": None
         if found.inventory is None

@@ -37,7 +37,7 @@ def sheet(found: Inspection, now: datetime) -> Sheet:
         Section("Components", tuple(map(_component, found.components)), _COMPONENT_HEAD),
         *(_database(row, row.database) for row in found.components if row.database is not None),
         _inventory(found.inventory),
-        _certificates(found.certificates, now),
+        _certificates(found, now),
         _configuration(found),
         Section("To restore it, this machine needs", tuple(map(_need, found.needs))),
         Section("Notes", tuple((note,) for note in (*found.notes, HASHES))),
@@ -140,9 +140,11 @@ def _inventory(found: Inventory | None) -> Section:
     )
 
 
-def _certificates(found: tuple[CertificateFact, ...] | None, now: datetime) -> Section:
-    rows = tuple(_certificate(fact, now) for fact in found or ())
-    return Section("Certificates", rows, ("valid until", "file", "subject"))
+def _certificates(found: Inspection, now: datetime) -> Section:
+    rows = [_certificate(fact, now) for fact in found.certificates or ()]
+    if found.host_certificates:
+        rows.append((Cell("not read", Style.FAINT), f"{found.host_certificates} of other machines"))
+    return Section("Certificates", tuple(rows), ("valid until", "file", "subject"))
 
 
 def _certificate(fact: CertificateFact, now: datetime) -> tuple[CellOrText, ...]:

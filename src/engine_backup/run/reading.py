@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
-from engine_backup.drivers import archive_form, certificates, compression, config_files
+from engine_backup.drivers import archive_form, compression
 from engine_backup.drivers.archive_reader import Archive
 from engine_backup.drivers.plain_dump import Item, Statement, split
 from engine_backup.model import manifest
@@ -69,11 +69,6 @@ def open_dump(archive: Archive, member: DumpMember) -> BinaryIO:
     stored = archive.open_member(member.member)
     name = f"{archive.path}: {member.member}"
     return compression.open_reader(stored, member.compressor, name, archive.limits)
-
-
-def is_wanted(path: bytes) -> bool:
-    """Say whether an archived file tells something about the archive: configuration, or a certificate."""
-    return config_files.is_wanted(path) or certificates.is_certificate(path)
 
 
 class _Watched(io.RawIOBase):
