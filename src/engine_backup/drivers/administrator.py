@@ -103,22 +103,23 @@ def _acting_as(facts: ClusterFacts) -> Iterator[None]:
     """Be the owner of the data directory for a moment.
 
     The kernel notes the effective user of connect(2) (unix(7), SO_PEERCRED). The C
-    library changes all threads (nptl(7)); the lock keeps two of them from restoring each other's.
+    library changes all threads (nptl(7)); the lock keeps them from taking another's for theirs.
     """
-    if os.geteuid() == facts.uid:
-        yield
-        return
-    if os.geteuid() != 0:
-        raise EngineBackupError(
-            f"only root and {facts.owner} can administer PostgreSQL in {facts.data}",
-            f"run this as root or as {facts.owner}",
-        )
-    with _IDENTITY, _group(facts.gid):
-        os.seteuid(facts.uid)
-        try:
+    with _IDENTITY:
+        if os.geteuid() == facts.uid:
             yield
-        finally:
-            os.seteuid(0)
+            return
+        if os.geteuid() != 0:
+            raise EngineBackupError(
+                f"only root and {facts.owner} can administer PostgreSQL in {facts.data}",
+                f"run this as root or as {facts.owner}",
+            )
+        with _group(facts.gid):
+            os.seteuid(facts.uid)
+            try:
+                yield
+            finally:
+                os.seteuid(0)
 
 
 @contextmanager
