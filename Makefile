@@ -1,5 +1,6 @@
 # make demo    see the tool at work on an invented engine; sets up everything itself
 # make test    run the tests          (ARGS="-k restore" to choose, WORKERS=0 for one process)
+# make thorough  run the tests with all combinations that they have
 # make faults  make every kind of fault meet every kind of step of a restore (about a quarter of an hour)
 # make bench   compare speed and size with a stand-in of stock (ARGS="--scale=4 --rounds=3"; minutes)
 # make lint    look at style and types
@@ -14,7 +15,7 @@ PREPARE = python=$$(sh scripts/choose-python.sh) && "$$python" scripts/bootstrap
 
 RESULTS = "$(CURDIR)/.environment/faults"
 
-.PHONY: help demo test faults bench lint environment clean
+.PHONY: help demo test thorough faults bench lint environment clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -28,6 +29,9 @@ environment:
 
 test: environment
 	$(IN)python -m pytest -n $(WORKERS) $(ARGS)
+
+thorough: environment
+	$(IN)python -m pytest -n $(WORKERS) -m "not faults" $(ARGS)
 
 faults: environment
 	@rm -f $(RESULTS)

@@ -46,7 +46,10 @@ def sample_site(site: DrillSite, original: Original) -> DrillSite:
 
 
 @pytest.mark.parametrize("name", golden.NAMES)
-@pytest.mark.parametrize("of_its_time", [False, True], ids=["no rule", "of its time"])
+@pytest.mark.parametrize(
+    "of_its_time",
+    [pytest.param(False, id="no rule", marks=pytest.mark.thorough), pytest.param(True, id="of its time")],
+)
 def test_golden_archives_are_proven(name: str, of_its_time: bool, site: DrillSite):
     shutil.copy2(golden.archive(name), site.archive)
     version = golden.facts(name)["version"].strip()

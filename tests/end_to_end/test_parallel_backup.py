@@ -88,7 +88,14 @@ def assert_readable(found: dict[str, bytes]) -> None:
 
 
 # An archive that is packed as a whole is made of one member at a time, however many are asked for.
-VARIANTS = [("None", 1), ("None", 2), ("None", 4), ("gzip", 4), ("bzip2", 4), ("xz", 4), ("gzip", 1)]
+VARIANTS = [
+    ("None", 1),
+    ("None", 4),
+    *(
+        pytest.param(outer, jobs, marks=pytest.mark.thorough)
+        for outer, jobs in (("None", 2), ("gzip", 4), ("bzip2", 4), ("xz", 4), ("gzip", 1))
+    ),
+]
 
 
 @pytest.mark.parametrize(("outer", "jobs"), VARIANTS)

@@ -108,7 +108,9 @@ def assert_no_archive(data: bytes, site: BackupSite, directory: Path) -> None:
 
 
 class TestWhatComesOut:
-    @pytest.mark.parametrize("outer", ["None", "gzip", "xz"])
+    @pytest.mark.parametrize(
+        "outer", ["None", *(pytest.param(word, marks=pytest.mark.thorough) for word in ("gzip", "xz"))]
+    )
     @pytest.mark.parametrize("preset", PRESETS)
     def test_is_the_archive_and_nothing_else(
         self, preset: str, outer: str, site: BackupSite, place: Path, tmp_path: Path
