@@ -61,20 +61,20 @@ def _copy(source: BinaryIO, file: BinaryIO, found: list[tuple[int, int]]) -> Non
     while data := source.read(CHUNK):
         file.write(data)
         if len(found) < MOST_ENTRIES:
-            # What lies across two pieces ends within the first bytes of the second.
-            found += _boundaries(tail + data[:SEAM], place - len(tail), len(tail))
+            # What lies across two pieces; each side is too short to hold one as a whole.
+            found += _boundaries(tail + data[:SEAM], place - len(tail))
             found += _boundaries(data, place)
         tail = data[-SEAM:] if len(data) >= SEAM else (tail + data)[-SEAM:]
         place += len(data)
 
 
-def _boundaries(window: bytes, place: int, across: int | None = None) -> list[tuple[int, int]]:
-    """Return the blocks that begin in a window; with `across` those alone that lie on both sides of it."""
+def _boundaries(window: bytes, place: int) -> list[tuple[int, int]]:
+    """Return the blocks that begin in a window, as far as it holds their numbers."""
     found = []
     at = window.find(BOUNDARY)
     while at >= 0:
         end = at + len(BOUNDARY) + NUMBER_SIZE
-        if end <= len(window) and (across is None or at < across < end):
+        if end <= len(window):
             number = int.from_bytes(window[end - NUMBER_SIZE : end], "little")
             found.append((number, place + at + len(END_OF_ROWS)))
         at = window.find(BOUNDARY, at + 1)

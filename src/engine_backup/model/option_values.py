@@ -84,15 +84,17 @@ def read_export_form(text: str) -> str:
 
 def read_jobs(text: str) -> int:
     """Return a number of jobs, at least 1."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise UsageError(f"invalid number of jobs '{text}'", "use a whole number from 1 on")
-    return int(text)
+    return _at_least_one(text, "jobs")
 
 
 def read_seconds(text: str) -> int:
     """Return a number of seconds, at least 1."""
+    return _at_least_one(text, "seconds")
+
+
+def _at_least_one(text: str, what: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise UsageError(f"invalid number of seconds '{text}'", "use a whole number from 1 on")
+        raise UsageError(f"invalid number of {what} '{text}'", "use a whole number from 1 on")
     return int(text)
 
 

@@ -53,8 +53,9 @@ def _analyze_from(queue: Queue, run: RestoreRun, interruption: Interruption) -> 
             reason = statistics.analyze(connections[name], table)
             if reason:
                 interruption.check()
-                shown = printable(f"{table.schema}.{table.name}")
-                run.reporter.warn(f"{database.component.label} database: no statistics of {shown}: {reason}")
+                # An expression of the archive may have made the reason up.
+                shown = printable(f"{table.schema}.{table.name}: {reason}")
+                run.reporter.warn(f"{database.component.label} database: no statistics of {shown}")
 
 
 def _connected(credentials: Credentials, interruption: Interruption, stack: ExitStack) -> Connection:

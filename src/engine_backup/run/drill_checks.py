@@ -86,13 +86,14 @@ def of_restore(plan: Plan, facts: ArchiveFacts, restored: Restored) -> list[Chec
 
 def _of_component(component: Component, plan: Plan, facts: ArchiveFacts, restored: Restored) -> list[Check]:
     name = LOAD if component.kind is Kind.POSTGRES else RESTORE
-    if not (facts.has_files if component is FILES else component.name in facts.dumps):
+    of_files = component.kind is Kind.FILES
+    if not (facts.has_files if of_files else component.name in facts.dumps):
         absent = Check(component.name, name, Outcome.NOT_IN_ARCHIVE)
         return [absent] if component.written else []
     failures = [f for f in restored.failures if _concerns(component, f)]
     if failures:
         return [_told(component, name, failure) for failure in failures]
-    if component is FILES:
+    if of_files:
         return [passed(component.name, name, f"{_placed(plan)} files and directories")]
     size = size_text(facts.dumps[component.name].member.size)
     if component.kind is Kind.POSTGRES:
