@@ -72,10 +72,10 @@ def test_a_dump_from_a_pipe_becomes_the_one_that_pg_dump_writes_into_a_file(
 @pytest.mark.parametrize("programs", PROGRAMS, ids=MAJORS)
 @pytest.mark.parametrize("words", [("-Z5",), ("-Z0", "--schema-only"), ("-Z0", "--blobs")])
 def test_what_cannot_be_told_for_sure_stays_as_it_is(programs, words, database, tmp_path: Path):
-    if "--blobs" in words:
-        with postgres.session(database) as connection:
-            postgres.value(connection, "SELECT lo_from_bytea(0, '\\x00000000000100')")
-    content = dump(database, programs, *words)
+    with postgres.session(database) as connection:
+        large = postgres.value(connection, "SELECT lo_from_bytea(0, '\\x00000000000100')")
+        content = dump(database, programs, *words)
+        postgres.value(connection, "SELECT lo_unlink(%s)", large)
     dump_offsets.unpack(io.BytesIO(content), tmp_path / "unpacked")
     assert (tmp_path / "unpacked").read_bytes() == content
 
@@ -103,3 +103,4 @@ def test_pieces_of_any_size_give_the_same(database, tmp_path: Path, monkeypatch:
         dump_offsets.unpack(io.BytesIO(content), target)
         results.add(target.read_bytes())
     assert len(results) == 1
+    assert content not in results
