@@ -160,9 +160,9 @@ def test_a_link_to_a_file_that_cannot_come_back_comes_back(root, place):
     assert (root / "etc/first").read_text() == "former first"
 
 
-def test_copies_are_on_the_disk_before_what_they_stand_in_for_goes(root, place, monkeypatch):
-    if place.stat().st_dev == root.stat().st_dev:
-        pytest.skip("no copies are made on the same file system")
+@pytest.fixture
+def lasting(monkeypatch: pytest.MonkeyPatch) -> set[tuple[int, int]]:
+    """Return where device and inode of all stand that was brought to the disk."""
     lasting: set[tuple[int, int]] = set()
     real = os.fsync
 
@@ -172,6 +172,12 @@ def test_copies_are_on_the_disk_before_what_they_stand_in_for_goes(root, place, 
         lasting.add((status.st_dev, status.st_ino))
 
     monkeypatch.setattr(os, "fsync", noted)
+    return lasting
+
+
+def test_copies_are_on_the_disk_before_what_they_stand_in_for_goes(root, place, lasting):
+    if place.stat().st_dev == root.stat().st_dev:
+        pytest.skip("no copies are made on the same file system")
     kept = KeptFiles(root, place / "kept")
     kept.keep([b"etc/first"])
     assert identity(place / "kept" / "1") in lasting
@@ -179,6 +185,20 @@ def test_copies_are_on_the_disk_before_what_they_stand_in_for_goes(root, place, 
     kept.restore()
     assert identity(root / "etc/first") in lasting
     assert identity(root / "etc") in lasting
+
+
+def test_what_was_changed_is_made_lasting(root, kept, lasting):
+    (root / "etc/second").unlink()
+    (root / "etc/third").unlink()
+    os.mkfifo(root / "etc/third")
+    (root / "etc/new").unlink()
+    (root / "etc/new").symlink_to("/dev/zero")
+    kept.before(b"var/lib/deep")
+    kept.before(b"top")
+    (root / "top").write_text("new")
+    lasting.clear()
+    kept.make_lasting()
+    assert lasting == {identity(root / name) for name in (".", "etc", "etc/first", "top")}
 
 
 def identity(path: Path) -> tuple[int, int]:

@@ -21,8 +21,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from engine_backup.drivers.directory_walk import DirectoryWalk
-from engine_backup.drivers.durable import sync_directory, sync_place
+from engine_backup.drivers.directory_walk import BlockedPathError, DirectoryWalk
+from engine_backup.drivers.durable import sync_directory, sync_entry, sync_place
 from engine_backup.drivers.file_placing import TEMPORARY_PREFIX
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.paths import DIRECTORIES_ABOVE
@@ -101,6 +101,22 @@ class KeptFiles:
         """Return the names under which nothing stood before, missing directories above files among them."""
         return tuple(record.name for record in self._records if record.status is None)
 
+    def make_lasting(self) -> None:
+        """Bring what stands now under all names that were kept, and the directories above, to the disk.
+
+        Nothing else: to wait for all that anybody has written can take minutes, and without end where
+        a network file system does not answer. Raises `OSError`.
+        """
+        names = {record.name for record in self._records}
+        names |= {name.rpartition(b"/")[0] for name in names}
+        try:
+            for name in names:
+                # What has moved away, or is reached through a link by now, is no concern of ours any more.
+                with suppress(FileNotFoundError, BlockedPathError), self._walk.parent_of(name) as directory:
+                    sync_entry(_last(name) or b".", directory)
+        except PermissionError:
+            os.sync()  # what an ordinary user has placed they may not be allowed to read
+
     def restore(self) -> tuple[bytes, ...]:
         """Put everything back, the last change first; times of directories at the very end.
 
@@ -120,7 +136,7 @@ class KeptFiles:
                 except (OSError, EngineBackupError) as error:
                     left[number] = record
                     errors.append(f"/{os.fsdecode(record.name)}: {getattr(error, 'strerror', error)}")
-        os.sync()  # before anybody writes down that it is done
+        self.make_lasting()  # before anybody writes down that it is done
         if errors:
             raise EngineBackupError(f"{len(left)} files and directories are not as before, first {errors[0]}")
         return tuple(self._in_use)

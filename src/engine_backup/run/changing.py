@@ -115,7 +115,7 @@ def changing(
                 raise
             try:
                 yield change
-                os.sync()
+                change.kept.make_lasting()
                 unstoppable.enter_context(stopping.ignored())
                 journal.end(KEPT_UNDO if keep_undo else COMPLETE)
             except BaseException as error:
