@@ -6,6 +6,7 @@ import io
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -94,12 +95,15 @@ def test_damage_is_left_to_pg_restore(data, database, tmp_path_factory):
     assert len(target.read_bytes()) == len(damaged)
 
 
-def test_pieces_of_any_size_give_the_same(database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_pieces_of_any_size_looked_through_in_either_way_give_the_same(
+    database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     content = dump(database, PROGRAMS[0], "-Z0")
     results = set()
-    for size in (1, 7, 4096, 1 << 20):
+    for few, size in product((0, dump_offsets.FEW), (1, 7, 4096, 1 << 20)):
+        monkeypatch.setattr(dump_offsets, "FEW", few)
         monkeypatch.setattr(dump_offsets, "CHUNK", size)
-        target = tmp_path / f"unpacked-{size}"
+        target = tmp_path / f"unpacked-{few}-{size}"
         dump_offsets.unpack(io.BytesIO(content), target)
         results.add(target.read_bytes())
     assert len(results) == 1

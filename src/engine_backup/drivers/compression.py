@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import BinaryIO, Protocol, cast
 
@@ -91,6 +92,7 @@ class _GzipStream:
         return out
 
 
+@cache
 def _zstd() -> ModuleType:
     try:
         from compression import zstd

@@ -30,6 +30,9 @@ END_OF_ROWS, BLOCK_OF_ROWS = b"\0\0\0\0\0", b"\1\0"
 BOUNDARY = END_OF_ROWS + BLOCK_OF_ROWS
 NUMBER_SIZE = 4
 SEAM = len(BOUNDARY) + NUMBER_SIZE - 1
+# Rows have no such byte either, only lengths of pieces, and few of them. One byte is found ten times faster.
+MARK = b"\1"
+FEW = 1000
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,15 @@ def _copy(source: BinaryIO, file: BinaryIO, found: list[tuple[int, int]]) -> Non
 def _boundaries(window: bytes, place: int) -> list[tuple[int, int]]:
     """Return the blocks that begin in a window, as far as it holds their numbers."""
     found = []
-    at = window.find(BOUNDARY)
+    sought = MARK if window.count(MARK) <= FEW else BOUNDARY
+    before = BOUNDARY.index(sought)
+    at = window.find(sought)
     while at >= 0:
-        end = at + len(BOUNDARY) + NUMBER_SIZE
-        if end <= len(window):
+        start, end = at - before, at - before + len(BOUNDARY) + NUMBER_SIZE
+        if start >= 0 and end <= len(window) and window.startswith(BOUNDARY, start):
             number = int.from_bytes(window[end - NUMBER_SIZE : end], "little")
-            found.append((number, place + at + len(END_OF_ROWS)))
-        at = window.find(BOUNDARY, at + 1)
+            found.append((number, place + start + len(END_OF_ROWS)))
+        at = window.find(sought, at + 1)
     return found
 
 

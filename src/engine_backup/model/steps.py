@@ -120,10 +120,14 @@ class LoadDump:
 
 @dataclass(frozen=True)
 class LoadDumps:
-    """Load dumps in this order, `at_once` of them at the same time; the first that fails ends the others."""
+    """Load dumps in this order, `at_once` of them at the same time; the first that fails ends the others.
+
+    `analyze`: statistics of a database that is loaded are gathered while others still are being loaded.
+    """
 
     loads: tuple[LoadDump, ...]
     at_once: int = 1
+    analyze: bool = False
 
     def __str__(self) -> str:
         if len(self.loads) == 1:
@@ -157,6 +161,7 @@ class Loaded:
 class AnalyzeDatabases:
     """Gather the statistics by which PostgreSQL plans queries, of so many tables at the same time.
 
+    Databases whose statistics were gathered while others were loaded are done already.
     What takes a load back takes them back too.
     """
 

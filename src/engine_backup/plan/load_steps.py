@@ -42,7 +42,7 @@ def load_steps(request: RestoreRequest, facts: RestoreFacts, made: Provisioning)
     loads = tuple(rules.load(chosen[name], share, jobs) for name, share in shares.items())
     return (
         *(step for target in chosen.values() for step in rules.extensions(target)),
-        *((LoadDumps(loads, at_once(len(loads), facts.cores)),) if loads else ()),
+        *((LoadDumps(loads, at_once(len(loads), facts.cores), request.analyze),) if loads else ()),
         *(step for target in chosen.values() for step in rules.fixes(target)),
         *(step for target in chosen.values() for step in rules.cleaning(target)),
         *rules.analyzing(chosen.values()),

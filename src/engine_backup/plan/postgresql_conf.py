@@ -15,9 +15,9 @@ INCLUDES = frozenset({"include", "include_if_exists", "include_dir"})
 # Former names that the server still takes (map_old_guc_names in guc.c).
 FORMER_NAMES: Mapping[str, str] = {"sort_mem": "work_mem", "vacuum_mem": "maintenance_work_mem"}
 
-# Every byte above ASCII is a letter to the scanner.
-_LETTER = r"[A-Za-z_\u0080-\U0010ffff]"
-_LETTER_OR_DIGIT = r"[A-Za-z_0-9\u0080-\U0010ffff]"
+# Letters and `_`, and whatever is above ASCII; said by what is none of it, since Python needs 20 ms for the rest.
+_LETTER = r"[^\x00-@\[-^`{-\x7f]"
+_LETTER_OR_DIGIT = r"[^\x00-/:-@\[-^`{-\x7f]"
 _WORD = rf"{_LETTER}{_LETTER_OR_DIGIT}*"
 _NAME = rf"{_WORD}(?:\.{_WORD})?"
 _QUOTED = r"'(?:[^'\\\n]|\\.|'')*'"

@@ -22,19 +22,32 @@ if TYPE_CHECKING:
     from engine_backup.run.restoring import RestoreRun
 
 Queue = deque[tuple[Loaded, StoredTable]]
+# What a server that stops at once forgets of them, autovacuum gathers again.
+NO_WAITING = "-c synchronous_commit=off"
 
 
 def analyze_databases(step: AnalyzeDatabases, run: RestoreRun) -> None:
     """Analyze all tables, the largest first. One that cannot be analyzed is a warning: it is whole."""
     run.reporter.say("- Gathering statistics, so that queries are planned well from the start")
-    found: list[tuple[Loaded, StoredTable]] = []
-    for database in step.databases:
-        with postgres.session(database.credentials) as connection:
-            found += [(database, table) for table in statistics.tables(connection)]
-    queue: Queue = deque(sorted(found, key=lambda item: item[1].size, reverse=True))
+    queue = _queue([database for database in step.databases if database.component.name not in run.analyzed])
+    count = len(queue)
     worker = partial(_analyze_from, queue, run)
     side_by_side.perform([worker] * step.at_once, step.at_once, "analyze")
-    run.reporter.note(f"analyzed {len(found)} tables")
+    run.reporter.note(f"analyzed {count} tables")
+
+
+def analyze_meanwhile(database: Loaded, run: RestoreRun, interruption: Interruption) -> None:
+    """Analyze the tables of one database while others are loaded: they wait for the disk now and then."""
+    _analyze_from(_queue([database]), run, interruption)
+    run.analyzed.add(database.component.name)
+
+
+def _queue(databases: list[Loaded]) -> Queue:
+    found: list[tuple[Loaded, StoredTable]] = []
+    for database in databases:
+        with postgres.session(database.credentials) as connection:
+            found += [(database, table) for table in statistics.tables(connection)]
+    return deque(sorted(found, key=lambda item: item[1].size, reverse=True))
 
 
 def _analyze_from(queue: Queue, run: RestoreRun, interruption: Interruption) -> None:
@@ -59,6 +72,6 @@ def _analyze_from(queue: Queue, run: RestoreRun, interruption: Interruption) -> 
 
 
 def _connected(credentials: Credentials, interruption: Interruption, stack: ExitStack) -> Connection:
-    connection = stack.enter_context(postgres.session(credentials))
+    connection = stack.enter_context(postgres.session(credentials, NO_WAITING))
     stack.enter_context(cancelled_by(interruption, connection, credentials))
     return connection

@@ -6,6 +6,8 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
@@ -49,6 +51,12 @@ def observe_archive(archive: Archive, programs: tuple[Programs, ...], root: Path
 
     Programs of `root` are asked where a library cannot tell.
     """
+    with _dumps_observed(archive, programs) as dumps_found:
+        return replace(_observed(archive, root), dumps=dict(dumps_found))
+
+
+def _observed(archive: Archive, root: Path) -> ArchiveFacts:
+    """Return all but the dumps."""
     small = pkcs12_facts.small_files(archive)
     entries = tuple(archive.file_entries()) if archive.files_kind else ()
     chosen = certificates.choose(entry.path for entry in entries)
@@ -67,7 +75,7 @@ def observe_archive(archive: Archive, programs: tuple[Programs, ...], root: Path
         has_files=archive.files_kind is not None,
         apache_configured=bool(answers.boolean(APACHE_CONFIGURED)),
         entries=entries,
-        dumps=_observe_dumps(archive, programs),
+        dumps={},
         credentials=_logins(configuration, config_files.credentials),
         readers=_logins(configuration, config_files.reader_credentials),
         certificates=certificates.read_chosen(chosen, files),
@@ -78,11 +86,14 @@ def observe_archive(archive: Archive, programs: tuple[Programs, ...], root: Path
     )
 
 
-def _observe_dumps(archive: Archive, programs: tuple[Programs, ...]) -> dict[str, DumpFacts]:
-    """Look at all dumps at the same time: programs do it, one after the other within each."""
+@contextmanager
+def _dumps_observed(
+    archive: Archive, programs: tuple[Programs, ...]
+) -> Iterator[Iterator[tuple[str, DumpFacts]]]:
+    """Look at all dumps while the block goes on; programs do it, one after the other within each."""
     with ThreadPoolExecutor(max(1, len(archive.dumps)), "look") as pool:
         found = pool.map(lambda member: observe_dump(archive, member, programs), archive.dumps.values())
-        return dict(zip(archive.dumps, found))
+        yield zip(archive.dumps, found)
 
 
 def _simple(answers: Answers) -> dict[str, Value]:

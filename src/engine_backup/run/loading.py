@@ -14,10 +14,11 @@ from engine_backup.model.components import Component
 from engine_backup.model.errors import EngineBackupError, ProgramError
 from engine_backup.model.facts import Credentials, DumpFacts
 from engine_backup.model.presets import CUSTOM
-from engine_backup.model.steps import LoadDump, LoadDumps
+from engine_backup.model.steps import LoadDump, LoadDumps, Loaded
 from engine_backup.model.ways_back import EmptyDatabase
 from engine_backup.plan.load_rules import decide_statement
 from engine_backup.run import side_by_side
+from engine_backup.run.analyzing import analyze_meanwhile
 from engine_backup.run.reading import open_dump, watched
 from engine_backup.run.restore_facts import programs_for, server_version
 
@@ -40,7 +41,15 @@ def load_dumps(step: LoadDumps, run: RestoreRun) -> None:
     """
     for load in step.loads:
         _prepare(load, run)
-    side_by_side.perform([partial(_load, load, run) for load in step.loads], step.at_once, "load")
+    going_on = {load.component.name for load in step.loads}
+
+    def work(load: LoadDump, interruption: Interruption) -> None:
+        _load(load, run, interruption)
+        going_on.discard(load.component.name)
+        if step.analyze and going_on:
+            analyze_meanwhile(Loaded(load.component, load.credentials), run, interruption)
+
+    side_by_side.perform([partial(work, load) for load in step.loads], step.at_once, "load")
 
 
 def _prepare(step: LoadDump, run: RestoreRun) -> None:

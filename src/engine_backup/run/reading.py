@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
@@ -15,8 +14,6 @@ from engine_backup.model.errors import HostileArchiveError
 from engine_backup.model.printable import printable
 from engine_backup.plan.hostile_statements import meaning_of_forbidden
 from engine_backup.run.reporting import Reporter
-
-CHUNK = 1 << 18
 
 
 def checked(archive: Archive, reporter: Reporter) -> None:
@@ -71,32 +68,30 @@ def open_dump(archive: Archive, member: DumpMember) -> BinaryIO:
     return compression.open_reader(stored, member.compressor, name, archive.limits)
 
 
-class _Watched(io.RawIOBase):
-    """Passes a stream on and tells how much has gone through."""
+class _Watched:
+    """Passes on what is read from a stream, and tells how much has gone through."""
 
     def __init__(self, stream: BinaryIO, tell: Callable[[int], None]) -> None:
         self._stream = stream
         self._tell = tell
         self._done = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._stream.read(size)
         self._done += len(data)
         self._tell(self._done)
-        return len(data)
+        return data
 
-    def close(self) -> None:
+    def __enter__(self) -> _Watched:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._stream.close()
-        super().close()
 
 
 def watched(stream: BinaryIO, tell: Callable[[int], None]) -> BinaryIO:
-    """Return the same bytes, for reading front to back; `tell` gets the number of bytes read so far.
+    """Return the same bytes, for `read` front to back; `tell` gets the number of bytes read so far.
 
-    Closing it closes `stream`.
+    Closing it, which `with` does, closes `stream`.
     """
-    return cast(BinaryIO, io.BufferedReader(_Watched(stream, tell), CHUNK))
+    return cast(BinaryIO, _Watched(stream, tell))

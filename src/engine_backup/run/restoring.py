@@ -56,6 +56,7 @@ class RestoreRun:
     `staging` is the run's private directory on the file system of the root; `kept` keeps
     what placed files replace until the run has ended. `passing` is how names begin that only stand
     beside files for a moment. `before_the_end` is done when all steps are, while all can still be undone.
+    `analyzed` are the components of databases whose statistics are gathered already.
     """
 
     request: RestoreRequest
@@ -73,6 +74,7 @@ class RestoreRun:
     servers: dict[str, Server] = field(default_factory=dict)
     before_the_end: list[Callable[[], None]] = field(default_factory=list)
     created_roles: set[str] = field(default_factory=set)
+    analyzed: set[str] = field(default_factory=set)
     replacements: int = 0
     headings: list[str] = field(default_factory=list)
 
