@@ -1,7 +1,8 @@
 """What a program takes: time, processor, memory and temporary disk, of itself and of all that it starts.
 
-A thread looks ten times a second and only at the processes and directories of
-that one program, so that looking does not slow down what is looked at.
+A thread looks four times a second and only at the processes and directories of
+that one program, so that looking hardly slows down what is looked at: ten times a second
+took 3 % of a processor.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from benchmarks import processes
 
-PERIOD_SECONDS = 0.1
+PERIOD_SECONDS = 0.25
 LAST_WORDS = 2000
 QUIET = 0.3  # processor seconds of a second
 
