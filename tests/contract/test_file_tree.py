@@ -20,7 +20,8 @@ import pytest
 from engine_backup.drivers import file_placing, file_tree
 from engine_backup.drivers.file_placing import Placing, check_places, place
 from engine_backup.drivers.file_tree import find_paths, save, stage
-from engine_backup.drivers.tar_walk import TarWalk, check_relations
+from engine_backup.drivers.tar_relations import check_relations
+from engine_backup.drivers.tar_walk import TarWalk
 from engine_backup.model.archive import EntryType, FileEntry, ReadLimits
 from engine_backup.model.errors import DamagedArchiveError, EngineBackupError, ProgramError
 from engine_backup.model.paths import LEFT_OUT_OF_BACKUP, SAVED_PATHS, extra_path

@@ -27,7 +27,8 @@ from engine_backup.drivers.archived_files import ArchivedFiles
 from engine_backup.drivers.hash_lines import parse_hash_lines
 from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.member_streams import SegmentedReader
-from engine_backup.drivers.tar_walk import TarWalk, check_relations
+from engine_backup.drivers.tar_relations import check_relations
+from engine_backup.drivers.tar_walk import TarWalk
 from engine_backup.model.archive import (
     CONFIG_MEMBER,
     DIRECTORY_TREE,

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import BinaryIO
 
 from engine_backup.drivers import compression
-from engine_backup.drivers.tar_walk import TarWalk, check_relations
+from engine_backup.drivers.tar_relations import check_relations
+from engine_backup.drivers.tar_walk import TarWalk
 from engine_backup.model.archive import DIRECTORY_TREE, EntryType, FileEntry, MemberInfo, ReadLimits
 from engine_backup.model.errors import DamagedArchiveError, HostileArchiveError, UnreadableArchiveError
 from engine_backup.model.printable import printable_name
