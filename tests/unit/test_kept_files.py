@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from engine_backup.drivers.kept_files import RECORDS, KeptFiles
+from engine_backup.drivers.kept_files import KeptFiles
+from engine_backup.drivers.kept_records import RECORDS
 from engine_backup.model.errors import EngineBackupError
 
 

@@ -3,7 +3,7 @@
 A file is kept by a second hard link: placing replaces names, never content, so
 the old inode keeps owner, mode, times, label and links by itself. Where a link cannot
 be made (another file system) a copy with the same attributes stands in.
-What is kept under which number stands in the file `records` beside them, on the disk before anything changes.
+What is kept under which number is recorded beside them (`kept_records`), on the disk before anything changes.
 """
 
 # Archived names are bytes, pathlib holds text.
@@ -12,45 +12,20 @@ What is kept under which number stands in the file `records` beside them, on the
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from engine_backup.drivers.directory_walk import BlockedPathError, DirectoryWalk
-from engine_backup.drivers.durable import sync_directory, sync_entry, sync_place
+from engine_backup.drivers.durable import sync_entry, sync_place
 from engine_backup.drivers.file_placing import TEMPORARY_PREFIX
+from engine_backup.drivers.kept_records import LABEL, Kept, add_records, read_records, status_of
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.paths import DIRECTORIES_ABOVE
-
-RECORDS = "records"
-LABEL = "security.selinux"
-
-
-@dataclass(frozen=True)
-class _Status:
-    """What a directory gets back: times in nanoseconds, `label` of SELinux as the kernel has it."""
-
-    is_directory: bool
-    mode: int
-    uid: int
-    gid: int
-    atime_ns: int
-    mtime_ns: int
-    label: str = ""
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """One name before the first change: its status (None: nothing there), and the number it is kept under."""
-
-    name: bytes
-    status: _Status | None
-    number: str = ""
 
 
 class KeptFiles:
@@ -73,7 +48,7 @@ class KeptFiles:
         self._directory = os.fsencode(directory)
         self._walk = DirectoryWalk(os.fsencode(root), followed)
         self._passing = passing
-        self._records = _read(directory / RECORDS)
+        self._records = read_records(directory)
         self._seen = {record.name for record in self._records}
         self._there: set[bytes] = set()
         self._in_use: list[bytes] = []
@@ -82,7 +57,7 @@ class KeptFiles:
 
     def keep(self, names: Iterable[bytes]) -> None:
         """Keep what stands under all these names before any of them is changed; waits for the disk once."""
-        fresh: list[_Kept] = []
+        fresh: list[Kept] = []
         for name in names:
             for part in self._concerned(name):
                 self._keep(part, fresh)
@@ -90,7 +65,7 @@ class KeptFiles:
 
     def before(self, name: bytes) -> None:
         """Keep what stands under `name`, and the times of the directory that holds it."""
-        fresh: list[_Kept] = []
+        fresh: list[Kept] = []
         parent = name.rpartition(b"/")[0]
         if parent:
             self._keep(parent, fresh)
@@ -126,7 +101,7 @@ class KeptFiles:
         """
         self._in_use.clear()
         self._remove_passing()
-        left: dict[int, _Kept] = {}
+        left: dict[int, Kept] = {}
         errors: list[str] = []
         for put_back in (self._restore, self._dress_directory):
             for number in reversed(range(len(self._records))):
@@ -159,7 +134,7 @@ class KeptFiles:
         self._there.add(name)
         return False
 
-    def _keep(self, name: bytes, fresh: list[_Kept]) -> None:
+    def _keep(self, name: bytes, fresh: list[Kept]) -> None:
         if name in self._seen:
             return
         number = str(len(self._seen))
@@ -168,20 +143,20 @@ class KeptFiles:
             with self._walk.parent_of(name) as parent:
                 fresh.append(self._look(name, parent, number))
         except FileNotFoundError:
-            fresh.append(_Kept(name, None))
+            fresh.append(Kept(name, None))
 
-    def _look(self, name: bytes, parent: int, number: str) -> _Kept:
+    def _look(self, name: bytes, parent: int, number: str) -> Kept:
         last = _last(name)
         status = os.stat(last, dir_fd=parent, follow_symlinks=False)
-        found = _status(status, b"/proc/self/fd/%d/%s" % (parent, last))
+        found = status_of(status, b"/proc/self/fd/%d/%s" % (parent, last))
         if found.is_directory:
-            return _Kept(name, found)
+            return Kept(name, found)
         kept = self._kept(number)
         try:
             os.link(last, kept, src_dir_fd=parent, follow_symlinks=False)
         except OSError:
             self._copy_once(b"/proc/self/fd/%d/%s" % (parent, last), kept, status)
-        return _Kept(name, found, number)
+        return Kept(name, found, number)
 
     def _copy_once(self, source: bytes, kept: bytes, status: os.stat_result) -> None:
         """Copy a file, or link to the copy of the same file under another name."""
@@ -194,17 +169,11 @@ class KeptFiles:
     def _kept(self, number: str) -> bytes:
         return os.path.join(self._directory, number.encode())
 
-    def _write(self, fresh: list[_Kept]) -> None:
+    def _write(self, fresh: list[Kept]) -> None:
         """Bring records to the disk; links and copies before them."""
-        if not fresh:
-            return
-        sync_directory(self._place)
-        with (self._place / RECORDS).open("ab") as file:
-            file.writelines(_line(record) for record in fresh)
-            file.flush()
-            os.fsync(file.fileno())
-        sync_directory(self._place)
-        self._records += fresh
+        if fresh:
+            add_records(self._place, fresh)
+            self._records += fresh
 
     def _remove_passing(self) -> None:
         places = {record.name.rpartition(b"/")[0]: record.name for record in self._records}
@@ -214,7 +183,7 @@ class KeptFiles:
                     if found.startswith(self._passing):
                         os.unlink(found, dir_fd=directory)
 
-    def _restore(self, record: _Kept) -> None:
+    def _restore(self, record: Kept) -> None:
         try:
             with self._walk.parent_of(record.name) as parent:
                 if record.status is None:
@@ -229,7 +198,7 @@ class KeptFiles:
                 raise
             self._in_use.append(record.name)
 
-    def _put_back(self, record: _Kept, parent: int) -> None:
+    def _put_back(self, record: Kept, parent: int) -> None:
         last, kept = _last(record.name), self._kept(record.number)
         try:
             os.rename(kept, last, dst_dir_fd=parent)
@@ -259,13 +228,13 @@ class KeptFiles:
             with suppress(FileNotFoundError):
                 os.unlink(passing, dir_fd=parent)
 
-    def _dress_directory(self, record: _Kept) -> None:
+    def _dress_directory(self, record: Kept) -> None:
         status = record.status
         if status is None or not status.is_directory:
             return
         with self._walk.parent_of(record.name) as parent:
             place = b"/proc/self/fd/%d/%s" % (parent, _last(record.name))
-            now = _status(os.stat(place), place)
+            now = status_of(os.stat(place), place)
             if replace(now, atime_ns=status.atime_ns) == status:
                 return
             if (now.uid, now.gid) != (status.uid, status.gid):
@@ -274,49 +243,6 @@ class KeptFiles:
             if status.label != now.label:
                 os.setxattr(place, LABEL, os.fsencode(status.label))
             os.utime(place, ns=(status.atime_ns, status.mtime_ns))
-
-
-def _status(status: os.stat_result, place: bytes) -> _Status:
-    is_directory = stat.S_ISDIR(status.st_mode)
-    return _Status(
-        is_directory,
-        stat.S_IMODE(status.st_mode),
-        status.st_uid,
-        status.st_gid,
-        status.st_atime_ns,
-        status.st_mtime_ns,
-        _label(place) if is_directory else "",
-    )
-
-
-def _label(place: bytes) -> str:
-    """Return a directory's SELinux label; "" where there is none, or no SELinux."""
-    try:
-        return os.fsdecode(os.getxattr(place, LABEL))
-    except OSError:
-        return ""
-
-
-def _line(record: _Kept) -> bytes:
-    document = {
-        "name": os.fsdecode(record.name),
-        "status": asdict(record.status) if record.status else None,
-        "number": record.number,
-    }
-    return json.dumps(document, ensure_ascii=True).encode() + b"\n"
-
-
-def _read(path: Path) -> list[_Kept]:
-    """Read what another process recorded; a line that was cut off is about what was never changed."""
-    try:
-        lines = path.read_bytes().split(b"\n")[:-1]
-    except FileNotFoundError:
-        return []
-    documents = [json.loads(line) for line in lines]
-    return [
-        _Kept(os.fsencode(d["name"]), _Status(**d["status"]) if d["status"] else None, d["number"])
-        for d in documents
-    ]
 
 
 def _last(name: bytes) -> bytes:
