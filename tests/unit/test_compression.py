@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine_backup.drivers import compression
+from engine_backup.drivers.compressors import COMPRESSORS
 from engine_backup.model.archive import ReadLimits
 from engine_backup.model.errors import DamagedArchiveError, HostileArchiveError
 
-NAMES = sorted(compression.COMPRESSORS)
+NAMES = sorted(COMPRESSORS)
 SAMPLE = b"a line of text, and another one\n" * 200 + bytes(range(256))
 
 

@@ -57,7 +57,7 @@ class Preset:
 # Level 1 of pg_dump's own gzip: a fifth of the time of its default, 8 % larger.
 CLASSIC_LEVEL = 1
 
-# Tuned (see drivers/compression), it makes least of engines' dumps at no cost that shows (docs/profiles.md).
+# Tuned (see drivers/compressors), it makes least of engines' dumps at no cost that shows (docs/profiles.md).
 ZSTD_LEVEL = 2
 # Of trees like an engine's xz's level 2 makes 5 % more than its usual 6, three times as fast, and takes 17
 # instead of 94 MB of memory.
