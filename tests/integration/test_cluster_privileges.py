@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg2 import sql
 
-from engine_backup.drivers import cluster_privileges, postgres_programs
-from engine_backup.drivers.cluster_privileges import from_json, to_json
+from engine_backup.drivers import cluster_privileges, postgres_programs, privileges_restoring
 from engine_backup.drivers.postgres import value
+from engine_backup.drivers.privileges_document import from_json, to_json
 from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.errors import HostileArchiveError
 from engine_backup.model.secret import Secret
@@ -51,7 +51,7 @@ class Pair:
     def apply(self, privileges: ClusterPrivileges, *created: str) -> tuple[str, ...]:
         with closing(self.server.connect(self.target)) as connection:
             connection.autocommit = True
-            return cluster_privileges.apply(connection, privileges, self.owner, created)
+            return privileges_restoring.apply(connection, privileges, self.owner, created)
 
     def shown(self, role: str, setting: str) -> Any:
         with closing(self.server.connect(self.target, role, PASSWORD)) as connection:
@@ -132,7 +132,7 @@ def test_another_owner(pair):
                     sql.Identifier(pair.target), sql.Identifier(pair.reader)
                 )
             )
-        assert cluster_privileges.apply(connection, found, pair.reader) == ()
+        assert privileges_restoring.apply(connection, found, pair.reader) == ()
     assert pair.shown(pair.reader, "work_mem") == "6MB"
     with pytest.raises(Exception, match="permission denied"):
         pair.server.connect(pair.target, pair.owner, PASSWORD)
@@ -229,7 +229,7 @@ def test_an_administrator_who_is_no_superuser(pair):
         pair.run("GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE", pair.owner, pair.reader)
     with closing(pair.server.connect(pair.target, pair.reader, PASSWORD)) as connection:
         connection.autocommit = True
-        assert cluster_privileges.apply(connection, document, pair.owner) == ()
+        assert privileges_restoring.apply(connection, document, pair.owner) == ()
     found = pair.read(pair.target)
     assert found.settings == document.settings
     assert set(found.grants or ()) == {

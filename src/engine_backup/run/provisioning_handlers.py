@@ -10,7 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine_backup.drivers import cluster_privileges, granting, provisioning, roles, server_files
+from engine_backup.drivers import (
+    cluster_privileges,
+    granting,
+    privileges_restoring,
+    provisioning,
+    roles,
+    server_files,
+)
 from engine_backup.drivers.administration import AlreadyThereError
 from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.drivers.password_notes import free_path, random_password, write_notes
@@ -242,7 +249,7 @@ def load_grants(step: LoadGrants, run: RestoreRun) -> None:
 def restore_privileges(step: RestorePrivileges, run: RestoreRun) -> None:
     """Give a database what the manifest says of its privileges and settings."""
     with closing(_server(step.component, run).connect(step.database)) as administrator:
-        for line in cluster_privileges.apply(administrator, step.privileges, step.owner, run.created_roles):
+        for line in privileges_restoring.apply(administrator, step.privileges, step.owner, run.created_roles):
             run.reporter.note(f"{step.component.label} database: {line}")
 
 

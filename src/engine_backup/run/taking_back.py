@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from engine_backup.drivers import (
-    cluster_privileges,
     emptying,
     postgres,
+    privileges_restoring,
     provisioning,
     roles,
     server_files,
@@ -112,7 +112,7 @@ def _give_database_back(way: GiveDatabaseBack, place: Place) -> None:
     """Make a database that was taken over somebody else's again; roles that are new can then be dropped."""
     _as_administrator(way.access, place, provisioning.set_owner, way.name, way.before.owner)
     with closing(Server.reached_by(way.access, place.root).connect(way.name)) as administrator:
-        cluster_privileges.reset(administrator, way.before, way.created)
+        privileges_restoring.reset(administrator, way.before, way.created)
 
 
 def _put_names_back(way: PutNamesBack, place: Place) -> None:
