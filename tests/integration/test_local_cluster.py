@@ -159,7 +159,7 @@ def test_what_was_there_before_is_not_removed(root):
 @AS_ROOT
 def test_directories_that_were_made_go_with_the_cluster(root, monkeypatch):
     assert USER is not None
-    monkeypatch.setattr("engine_backup.drivers.local_cluster.ACCOUNT", USER.name)
+    monkeypatch.setattr("engine_backup.drivers.data_directory.ACCOUNT", USER.name)
     (root / "var/lib/pgsql/data").rmdir()
     (root / "var/lib/pgsql").rmdir()
     found = LocalCluster(root)

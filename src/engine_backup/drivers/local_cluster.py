@@ -1,4 +1,4 @@
-"""The PostgreSQL cluster of this machine: observed, initialised, started, stopped.
+"""The PostgreSQL cluster of this machine: initialised, started, stopped, and taken away again.
 
 The machine's own programs do it (`postgresql-setup`, `systemctl`), looked for
 under the root first; PostgreSQL's (`initdb`, `pg_ctl`) where there are none.
@@ -8,35 +8,27 @@ from __future__ import annotations
 
 import math
 import os
-import pwd
 import re
 import shutil
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from engine_backup.drivers import administrator, postgres_programs
+from engine_backup.drivers import administrator, data_directory, postgres_programs
 from engine_backup.drivers.host import find_program
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.drivers.process import Command, OsUser, run
-from engine_backup.drivers.server_observation import seen_from_outside
 from engine_backup.model.errors import EngineBackupError, ProgramError
 from engine_backup.model.places import DATA
 from engine_backup.model.server import ClusterFacts
 
 SERVICE = "postgresql"
-ACCOUNT = "postgres"
 LOCALES = ("en_US.UTF-8", "C.UTF-8")
 START_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
 # sd_booted(3)
 _SYSTEMD_RUNS = Path("/run/systemd/system")
-_SERVER_NAMES = ("postgres", "postmaster")
-# Lines of postmaster.pid, from 0 (pidfile.h)
-_PID, _PORT, _SOCKET_DIRECTORY, _STATUS = 0, 3, 4, 7
-_TAKES_CONNECTIONS = ("ready", "standby")
 _START_LOG = "pgstartup.log"
 # What initdb and a server make at the top (PostgreSQL manual, 73.1), and copies of configuration files.
 _OF_A_CLUSTER = re.compile(
@@ -55,21 +47,7 @@ class LocalCluster:
 
     def observe(self) -> ClusterFacts:
         """Return what is there now; nothing is changed. An unreadable data directory counts as none."""
-        owner = _owner(self.data)
-        lines = _pid_file(self.data)
-        pid = _number(lines[_PID])
-        if not pid or not _is_server(pid, self.data):
-            return ClusterFacts(self.data, *owner, major=_major(self.data), obstacle=_obstacle(self.data))
-        port = _number(lines[_PORT])
-        return ClusterFacts(
-            self.data,
-            *owner,
-            major=_major(self.data),
-            pid=pid,
-            port=port,
-            socket_directory=self._socket_directory(lines[_SOCKET_DIRECTORY], port),
-            ready=lines[_STATUS] in _TAKES_CONNECTIONS,
-        )
+        return data_directory.observe(self.data, self.root)
 
     def locales(self) -> tuple[str, ...]:
         """Return the locales of the machine, as `locale -a` names them."""
@@ -115,7 +93,7 @@ class LocalCluster:
                 f"the cluster in {self.data} is in use and stays", f"stop it: systemctl stop {self.service}"
             )
         paths = list(self.data.iterdir()) if self.data.is_dir() else []
-        if _initialised_at(self.data) > before:
+        if data_directory.initialised_at(self.data) > before:
             raise EngineBackupError(
                 f"the cluster in {self.data} was made later by somebody else, and stays",
                 "move it away if it is not needed",
@@ -223,13 +201,6 @@ class LocalCluster:
             f"see 'journalctl --unit={self.service}' and the logs in {self.data}",
         )
 
-    def _socket_directory(self, told: str, port: int) -> Path | None:
-        """Return the directory as we reach it; a server in a chroot tells its own view."""
-        if not told.startswith("/"):
-            return None
-        name = f".s.PGSQL.{port}"
-        return seen_from_outside(Path(told, name), self.root).parent
-
     def _initdb(self, options: tuple[str, ...]) -> None:
         facts = self.observe()
         self.data.parent.parent.mkdir(parents=True, exist_ok=True)
@@ -253,92 +224,9 @@ class LocalCluster:
         return postgres_programs.for_server(fitting)
 
 
-def _owner(data: Path) -> tuple[str, int, int]:
-    """Return name and numbers of the account that owns the data directory, or is to own it."""
-    try:
-        status = data.stat()
-    except OSError:
-        return _future_owner()
-    try:
-        return pwd.getpwuid(status.st_uid).pw_name, status.st_uid, status.st_gid
-    except KeyError:
-        return str(status.st_uid), status.st_uid, status.st_gid
-
-
-def _future_owner() -> tuple[str, int, int]:
-    try:
-        entry = pwd.getpwnam(ACCOUNT) if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-    except KeyError as error:
-        raise EngineBackupError(
-            f"there is no account '{ACCOUNT}' on this machine", "install the package postgresql-server"
-        ) from error
-    return entry.pw_name, entry.pw_uid, entry.pw_gid
-
-
 def _account(facts: ClusterFacts) -> OsUser | None:
     """Return whom PostgreSQL's programs run as; None: we are that account (or can be no other)."""
     return OsUser(facts.owner, facts.uid, facts.gid) if os.geteuid() == 0 else None
-
-
-def _major(data: Path) -> int:
-    try:
-        return _number((data / "PG_VERSION").read_text("ascii").partition(".")[0])
-    except (OSError, UnicodeDecodeError):
-        return 0
-
-
-def _obstacle(data: Path) -> str:
-    """Say what keeps initdb from making a cluster here."""
-    try:
-        there = next(place for place in (data, *data.parents) if place.exists())
-        if os.statvfs(there).f_flag & os.ST_RDONLY:
-            return f"{data} is on a file system that is read-only"
-        if not _major(data) and data.exists() and any(data.iterdir()):
-            return f"{data} holds no PostgreSQL cluster, but is not empty"
-    except OSError as error:
-        return f"cannot look into {data}: {error.strerror}"
-    return ""
-
-
-def _pid_file(data: Path) -> list[str]:
-    lines: list[str] = []
-    with suppress(OSError):
-        lines = (data / "postmaster.pid").read_text("utf-8", "surrogateescape").split("\n")
-    return [line.strip() for line in lines] + [""] * (_STATUS + 1)
-
-
-def _is_server(pid: int, data: Path) -> bool:
-    """Say whether a process is the server of a data directory, which is its working directory."""
-    process = Path("/proc", str(pid))
-    try:
-        return (process / "cwd").samefile(data)
-    except PermissionError:  # of another account: its name must do
-        return _name_of(process) in _SERVER_NAMES
-    except OSError:  # no such process, or no such directory
-        return False
-
-
-def _name_of(process: Path) -> str:
-    """Return a process's name; none when it has just ended."""
-    try:
-        return (process / "comm").read_text().strip()
-    except OSError:
-        return ""
-
-
-def _initialised_at(data: Path) -> int:
-    """Return when initdb made a cluster, in seconds since 1970; 0 when it was cut off before it could say so.
-
-    The file begins with the system identifier, whose upper half is that time (xlog.c, BootStrapXLOG).
-    """
-    try:
-        return int.from_bytes((data / "global/pg_control").read_bytes()[:8], sys.byteorder) >> 32
-    except OSError:
-        return 0
-
-
-def _number(text: str) -> int:
-    return int(text) if text.strip().isdecimal() else 0
 
 
 def _best_locale(there: tuple[str, ...]) -> str:
