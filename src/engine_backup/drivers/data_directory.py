@@ -1,4 +1,4 @@
-"""What a data directory of PostgreSQL tells from outside: whose it is, its version, and whether a server runs."""
+"""What a data directory of PostgreSQL tells from outside: owner and version, and whether a server runs."""
 
 from __future__ import annotations
 
