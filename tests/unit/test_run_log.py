@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,27 @@ def test_a_pipe_keeps_its_mode(tmp_path: Path) -> None:
     assert os.read(reader, 100).endswith(b"through\n")
     os.close(reader)
     assert mode(path) == 0o640
+
+
+def test_a_pipe_that_nobody_reads_from_keeps_no_run_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(EngineBackupError, match="nobody reads from this pipe"):
+        open_log(tmp_path / "pipe")
+
+
+def test_a_slow_reader_of_a_pipe_gets_every_line(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    end = os.open(path, os.O_RDWR)
+    with subprocess.Popen(
+        ["sh", "-c", "sleep 0.2; head -n 200 | wc -l"], stdin=end, stdout=subprocess.PIPE
+    ) as cat:
+        with open_log(path) as log:
+            for _ in range(200):
+                log.write("x" * 1000)
+        assert log.failure == ""
+        assert cat.communicate()[0].strip() == b"200"
+    os.close(end)
 
 
 def test_only_the_default_directory_is_made(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -12,6 +13,8 @@ from engine_backup.model.errors import EngineBackupError
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o750
+# Without O_NONBLOCK, a pipe that nobody reads from would keep the run waiting for ever.
+FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK
 OTHER_LOG = "run as root, or name another place: --log=FILE"
 
 # Names out of archives may hold codes that a terminal obeys when the log is shown.
@@ -91,14 +94,14 @@ def open_log(path: Path, default_directory: Path | None = None) -> RunLog:
     try:
         if default_directory is not None and path.parent == default_directory:
             _make_directory(default_directory)
-        descriptor = os.open(
-            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_CLOEXEC, FILE_MODE
-        )
+        descriptor = os.open(path, FLAGS, FILE_MODE)
+        os.set_blocking(descriptor, True)
     except FileNotFoundError as error:
-        hint = f"create it, or choose another place with --log=: {path.parent}"
+        hint = f"create it: mkdir -p {path.parent}, or name another place: --log=FILE"
         raise EngineBackupError(f"the directory of the log {path} does not exist", hint) from error
     except OSError as error:
-        raise EngineBackupError(f"cannot open the log {path}: {error.strerror}", OTHER_LOG) from error
+        reason = "nobody reads from this pipe" if error.errno == errno.ENXIO else error.strerror
+        raise EngineBackupError(f"cannot open the log {path}: {reason}", OTHER_LOG) from error
     _protect(path, descriptor)
     return RunLog(path, descriptor)
 
