@@ -31,6 +31,7 @@ DEFAULT_LOG_DIRECTORY = Path("var/log/ovirt-engine-backup")
 LOW_SPACE_BYTES = 10_000 << 10
 
 _LoggedRequest = Union[BackupRequest, RestoreRequest, VerifyRequest, DrillRequest, JournalRequest]
+_SurroundedRequest = Union[_LoggedRequest, InspectRequest, ListRequest]
 MODES: dict[type, str] = {
     BackupRequest: BACKUP,
     RestoreRequest: RESTORE,
@@ -48,6 +49,7 @@ def perform(request: Request, console: Console) -> ExitStatus:
     if isinstance(request, JournalRequest) and request.mode == JOURNAL:
         from engine_backup.run.rollback import show_journals
 
+        _warn_of(request, console)
         return show_journals(request, console)
     if isinstance(request, (InspectRequest, ListRequest)):
         return _look(request, console)
@@ -104,8 +106,7 @@ def _take_out(request: TakingOutRequest, console: Console) -> ExitStatus:
 
 def _look(request: InspectRequest | ListRequest, console: Console) -> ExitStatus:
     """Tell what archives hold. Nothing is changed, so nothing is logged."""
-    for warning in request.surroundings.warnings:
-        console.warn(warning)
+    _warn_of(request, console)
     try:
         if isinstance(request, ListRequest):
             from engine_backup.run.listing import list_archives
@@ -119,6 +120,19 @@ def _look(request: InspectRequest | ListRequest, console: Console) -> ExitStatus
         place = f": {os.fsdecode(error.filename)}" if error.filename else ""
         hint = "make room in the temporary directory, or choose another with --tmpdir=DIR" if full else ""
         raise EngineBackupError(f"{error.strerror or error}{place}", hint or "look at that file") from error
+
+
+def _warn_of(request: _SurroundedRequest, speaker: Union[Console, Reporter]) -> None:
+    for warning in request.surroundings.warnings:
+        speaker.warn(warning)
+
+
+def _check_product_version(request: _LoggedRequest) -> None:
+    """Let a slip of the pen neither get into an archive nor refute one. Raises `EngineBackupError`."""
+    if request.surroundings.product_version:
+        from engine_backup.plan.compatibility import Version
+
+        Version.parse(request.surroundings.product_version)
 
 
 def _head(request: _LoggedRequest, reporter: Reporter) -> None:
@@ -137,6 +151,9 @@ def _head(request: _LoggedRequest, reporter: Reporter) -> None:
 
 
 def _run(request: _LoggedRequest, reporter: Reporter) -> ExitStatus:
+    if not isinstance(request, (BackupRequest, RestoreRequest)):  # their plans hold these warnings
+        _warn_of(request, reporter)
+    _check_product_version(request)
     if isinstance(request, BackupRequest):
         from engine_backup.run.backup import back_up
 

@@ -27,7 +27,6 @@ from engine_backup.model.printable import printable
 from engine_backup.model.requests import DrillRequest
 from engine_backup.model.steps import PlaceFiles
 from engine_backup.plan import space
-from engine_backup.plan.compatibility import Version
 from engine_backup.run import drill_checks, drill_record, drill_report
 from engine_backup.run.archive_facts import major, observe_archive
 from engine_backup.run.archive_heads import dump_header
@@ -54,10 +53,6 @@ EMPTY_SERVER = 100 << 20
 
 def drill(request: DrillRequest, reporter: Reporter) -> ExitStatus:
     """Drill; raises `EngineBackupError` for what is no archive, and when nothing could begin."""
-    for warning in request.surroundings.warnings:
-        reporter.warn(warning)
-    if request.surroundings.product_version:
-        Version.parse(request.surroundings.product_version)  # a slip of the pen refutes no archive
     reporter.say("Drilling:")
     with (
         private_directory(request.surroundings.tmpdir) as workspace,
