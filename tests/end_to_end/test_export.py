@@ -282,6 +282,7 @@ def test_places_that_are_no_files(archive: Path, tmp_path: Path):
         ("/dev/null", "/dev/null is no regular file"),
         (pipe, "is no regular file"),
         (tmp_path / "no/where", f"directory {tmp_path}/no does not exist"),
+        (archive / "new", f"{archive} is no directory"),
     ):
         assert_refused(command("export", archive, place, "--to=classic").result, said)
     assert pipe.is_fifo()

@@ -343,6 +343,7 @@ def test_a_place_that_is_taken(archive: Path, tmp_path: Path):
         (file, "is no directory"),
         (link, "is no directory"),
         (tmp_path / "no/where", f"directory {tmp_path}/no does not exist"),
+        (file / "where", f"{file} is no directory"),
     ):
         assert_refused(command("extract", archive, "/etc", f"--output={place}").result, said)
     assert tree(taken).keys() == {"mine"}

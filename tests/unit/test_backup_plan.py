@@ -192,6 +192,7 @@ def test_a_hosted_engine_is_packed_for_the_stock_tool(hosted):
         (replace(TARGET, exists=True), {}, "is no regular file"),
         (replace(TARGET, exists=True, is_regular=True), {"no_overwrite": True}, "exists"),
         (replace(TARGET, directory_exists=False), {}, "does not exist"),
+        (replace(TARGET, directory_exists=False, directory_is_other=True), {}, "is no directory"),
         (replace(TARGET, directory_writable=False), {}, "cannot write into"),
     ],
 )

@@ -129,6 +129,7 @@ class TargetFacts:
     is_default_directory: bool
     exists: bool
     is_regular: bool
+    directory_is_other: bool = False  # something is in its place
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ def _problems(request: BackupRequest, target: TargetFacts) -> tuple[Problem, ...
         return (Problem(f"{target.path} is no regular file", hint),)
     if target.exists and request.no_overwrite:
         return (Problem(f"{target.path} exists", "name another file, or leave --no-overwrite out"),)
+    if target.directory_is_other:
+        return (Problem(f"{directory} is no directory", "choose another --file=FILE"),)
     if not target.directory_exists and not target.is_default_directory:
         return (Problem(f"directory {directory} does not exist", f"create it: mkdir -p {directory}"),)
     if target.directory_exists and not target.directory_writable:

@@ -76,6 +76,7 @@ def _target(file: Path, default_directory: Path) -> TargetFacts:
         is_default_directory=directory == default_directory,
         exists=os.path.lexists(file),
         is_regular=file.is_file(),
+        directory_is_other=os.path.lexists(directory) and not directory.is_dir(),
     )
 
 

@@ -23,7 +23,7 @@ from engine_backup.model.requests import ExportRequest
 from engine_backup.plan import exporting
 from engine_backup.run.export_comparison import check_equal
 from engine_backup.run.export_members import ExportRun, write_archive
-from engine_backup.run.output_file import output_file, partial_name
+from engine_backup.run.output_file import no_directory, output_file, partial_name
 from engine_backup.run.reading import checked, open_dump
 from engine_backup.run.reporting import Console, Reporter
 from engine_backup.run.system_failures import named
@@ -108,8 +108,7 @@ def _check_output(request: ExportRequest) -> None:
     """Refuse what must not be replaced, above all the archive that is read."""
     output, problem = request.output, None
     if not output.parent.is_dir():
-        hint = f"create it: mkdir -p {quote(str(output.parent))}"
-        problem = Problem(f"directory {output.parent} does not exist", hint)
+        problem = no_directory(output.parent)
     elif any(place.exists() and place.samefile(request.file) for place in (output, partial_name(output))):
         problem = Problem(f"{output} is the archive that is to be converted", ANOTHER)
     elif output.is_dir():

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from shlex import quote
 from typing import BinaryIO
 
 from engine_backup.drivers import dumps, file_placing, file_tree, postgres_programs, run_log
@@ -32,6 +31,7 @@ from engine_backup.model.presets import CUSTOM
 from engine_backup.model.requests import ExtractRequest
 from engine_backup.plan import extraction
 from engine_backup.run.extraction_choice import choose
+from engine_backup.run.output_file import no_directory
 from engine_backup.run.reading import open_dump
 from engine_backup.run.reporting import Console, Reporter
 from engine_backup.run.system_failures import named
@@ -69,8 +69,7 @@ def _check_request(request: ExtractRequest) -> None:
         return
     if not os.path.lexists(output):
         if not output.parent.is_dir():
-            hint = f"create it: mkdir -p {quote(str(output.parent))}"
-            raise RefusedError([Problem(f"directory {output.parent} does not exist", hint)])
+            raise RefusedError([no_directory(output.parent)])
         return
     if not stat.S_ISDIR(output.lstat().st_mode):
         raise RefusedError([Problem(f"{output} is no directory", "name a new one: --output=DIR")])

@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import BinaryIO
 
 from engine_backup.drivers.durable import sync_directory
-from engine_backup.model.errors import EngineBackupError
+from engine_backup.model.errors import EngineBackupError, Problem
 
 SUFFIX = ".partial"
 
@@ -43,6 +44,13 @@ class OutputFile:
 def partial_name(final: Path) -> Path:
     """Return the name of an archive while it is written."""
     return final.with_name(final.name + SUFFIX)
+
+
+def no_directory(directory: Path) -> Problem:
+    """Return why nothing can be written into a directory that is not there, or is none."""
+    if os.path.lexists(directory):
+        return Problem(f"{directory} is no directory", "choose another place")
+    return Problem(f"directory {directory} does not exist", f"create it: mkdir -p {quote(str(directory))}")
 
 
 @contextmanager
