@@ -65,4 +65,7 @@ def test_a_directory_in_use_is_not_touched(tmp_path: Path):
     status, shown = demo("--vms=8", "--days=1", f"--keep={tmp_path}")
     assert status == 1
     assert "is not empty" in shown
+    status, shown = demo("--vms=8", "--days=1", f"--keep={tmp_path / 'mine'}")
+    assert status == 1
+    assert f"cannot use directory {tmp_path / 'mine'}: File exists" in shown
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]

@@ -82,19 +82,24 @@ def read_export_form(text: str) -> str:
     return text
 
 
+def read_number(text: str) -> int:
+    """Return how many there are to be, at least 1."""
+    return _at_least_one(text, "number")
+
+
 def read_jobs(text: str) -> int:
     """Return a number of jobs, at least 1."""
-    return _at_least_one(text, "jobs")
+    return _at_least_one(text, "number of jobs")
 
 
 def read_seconds(text: str) -> int:
     """Return a number of seconds, at least 1."""
-    return _at_least_one(text, "seconds")
+    return _at_least_one(text, "number of seconds")
 
 
 def _at_least_one(text: str, what: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise UsageError(f"invalid number of {what} '{text}'", "use a whole number from 1 on")
+        raise UsageError(f"invalid {what} '{text}'", "use a whole number from 1 on")
     return int(text)
 
 

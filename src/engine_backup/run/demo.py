@@ -39,6 +39,7 @@ from engine_backup.sample.size import Size
 
 TEMPORARY = Path("/tmp")  # the servers' account must be able to enter it
 MEGABYTE = 1_000_000
+ANOTHER_DIRECTORY = "name a new directory: --keep=DIR"
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,14 @@ def _directory(request: DemoRequest) -> Iterator[Path]:
         with private_directory(TEMPORARY) as directory:
             yield directory
         return
-    if request.keep.exists() and any(request.keep.iterdir()):
-        raise EngineBackupError(f"{request.keep} is not empty", "name a new directory: --keep=DIR")
-    request.keep.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        request.keep.mkdir(mode=0o700, parents=True, exist_ok=True)
+        empty = not any(request.keep.iterdir())
+    except OSError as error:
+        message = f"cannot use directory {request.keep}: {error.strerror}"
+        raise EngineBackupError(message, ANOTHER_DIRECTORY) from error
+    if not empty:
+        raise EngineBackupError(f"{request.keep} is not empty", ANOTHER_DIRECTORY)
     yield request.keep
 
 
