@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 import tarfile
@@ -18,8 +19,8 @@ from engine_backup.model.errors import ExitStatus
 from engine_backup.model.facts import Credentials
 from engine_backup.sample.compare import fingerprint_database
 from engine_backup.sample.planting import Planter
+from tests.support import golden, real_process
 from tests.support import hostile_archives as hostile
-from tests.support import real_process
 from tests.support.failures import BackupSite, Target, assert_failed, assert_refused
 from tests.support.hostile_archives import Crafted
 from tests.support.machine import Machine, change_options, login
@@ -37,11 +38,12 @@ BACKUP_WORDS = {
     "unknown option": (["--flie=x"], "Unknown option '--flie'. Please see '--help'", "--file"),
     "unknown option like none": (["--zzz"], "Unknown option '--zzz'", "engine-backup --help"),
     "short option": (["-f"], "Unknown option '-f'", "engine-backup --help"),
-    "a second word": (["backup", "twice"], "unexpected argument 'twice'", "--name=value"),
+    "a second word": (["backup", "twice"], "unexpected argument 'twice'", "--file=FILE"),
     "an empty word": ([""], "an argument is empty", "--help"),
     "a missing value": (["--file="], "--file needs a value", "--help"),
-    "a missing value at the end": (["--tmpdir"], "--tmpdir", "--help"),
-    "a value for a flag": (["--no-overwrite=yes"], "--no-overwrite", "--help"),
+    "a missing value at the end": (["--tmpdir"], "--tmpdir needs a value", "--help"),
+    "an option in place of a value": (["--tmpdir", "--dry-run"], "--tmpdir needs a value", "--help"),
+    "a value for a flag": (["--no-overwrite=yes"], "--no-overwrite takes no value", "--help"),
     "an unknown mode": (["--mode=destroy"], "invalid mode", "backup"),
     "two modes": (["--mode=backup", "verify"], "contradict each other", "--help"),
     "an unknown scope": (["--scope=everything"], "invalid scope 'everything'", "all"),
@@ -51,9 +53,14 @@ BACKUP_WORDS = {
     "a file as temporary directory": (["--tmpdir=/etc/passwd"], "/etc/passwd is missing or not", "--tmpdir"),
     "no root": (["--root=/nowhere"], "root directory /nowhere is missing", "--root"),
     "cleaning in a backup": (["--he-remove-hosts"], "only in restore mode", "--mode=restore"),
-    "no directory for the log": (["--log=/nowhere/log"], "log /nowhere/log does not exist", "/nowhere"),
+    "no directory for the log": (
+        ["--log=/nowhere/log"],
+        "log /nowhere/log does not exist",
+        "mkdir -p /nowhere",
+    ),
     "a directory as log": (["--log=/etc"], "cannot open the log /etc: Is a directory", "--log="),
-    "no programs": (["--pg-bindir=/nowhere"], "pg_restore in /nowhere", "bin directory"),
+    "no programs": (["--pg-bindir=/nowhere"], "pg_restore in /nowhere", "--pg-bindir=DIR"),
+    "no product version": (["--product-version=4.5"], "not a product version: '4.5'", "4.5.7"),
 }
 
 
@@ -64,7 +71,6 @@ def test_a_backup_that_cannot_be_understood(words, message, hint, site: BackupSi
 
 
 RESTORE_WORDS = {
-    "no file": (["--file=/nowhere/engine.backup"], "/nowhere/engine.backup does not exist", "--file"),
     "jobs": (["--db-restore-jobs=many"], "invalid number of jobs", ""),
     "no host": (
         ["--change-cinderlib-db-credentials"],
@@ -72,7 +78,11 @@ RESTORE_WORDS = {
         "--cinderlib-db-host",
     ),
     "unchanged credentials": (["--reports-db-user=x"], "--change-reports-db-credentials", "add"),
-    "no password file": (["--db-passfile=/nowhere/x"], "Can not read password file /nowhere/x", "No such"),
+    "no password file": (
+        ["--db-passfile=/nowhere/x"],
+        "password file /nowhere/x: No such file",
+        "first line",
+    ),
     "a prompt without a terminal": (["--db-password"], "Standard input is not a terminal", "--db-passfile"),
     "a way to nowhere": (["--on-existing=drop"], "invalid way 'drop' for --on-existing", "refuse"),
     "half an administrator": (
@@ -100,6 +110,33 @@ def test_a_real_process_fails_alike():
     ]
 
 
+@pytest.mark.parametrize("mode", ["restore", "verify", "drill", "inspect", "extract"])
+def test_an_archive_that_is_not_there(mode: str, tmp_path: Path):
+    log = [] if mode in ("inspect", "extract") else [f"--log={tmp_path / 'log'}"]
+    result = real_process.run([mode, f"--file={tmp_path / 'none'}", f"--root={tmp_path}", *log])
+    assert result.status == UNREADABLE
+    assert f"FATAL: {tmp_path / 'none'} does not exist" in result.stderr.splitlines()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", ["restore --dry-run", "drill", "inspect"])
+def test_an_archive_that_is_not_there_as_json(mode: str, tmp_path: Path):
+    words = [*mode.split(), "--json", f"--file={tmp_path / 'none'}", f"--root={tmp_path}"]
+    result = real_process.run(words + ([] if mode == "inspect" else [f"--log={tmp_path / 'log'}"]))
+    assert result.status == UNREADABLE
+    assert '"status_name": "UNREADABLE_ARCHIVE"' in result.stdout
+    assert json.loads(result.stdout)["format"].startswith("engine-backup ")
+
+
+@pytest.mark.parametrize("mode", ["verify", "rollback", "commit", "journal"])
+def test_options_without_a_meaning_are_named_in_every_mode(mode: str, tmp_path: Path):
+    file = [f"--file={golden.archive('4.5.7-scope-files')}"] if mode == "verify" else []
+    log = [] if mode == "journal" else [f"--log={tmp_path / 'log'}"]
+    result = real_process.run([mode, *file, "--jobs=2", f"--root={tmp_path}", *log])
+    assert result.status == ExitStatus.SUCCESS, result.stderr
+    assert f"Warning: --jobs has no meaning with --mode={mode}" in result.stderr
+
+
 def test_file_and_log_are_one(site: BackupSite):
     again = site.machine.directory / "other-name"
     again.symlink_to(site.machine.archive)
@@ -122,7 +159,9 @@ def test_a_directory_that_does_not_exist(site: BackupSite):
 
 def test_a_directory_that_is_a_file(site: BackupSite):
     place = site.machine.archive / "a.backup"
-    assert_failed(site.back_up(f"--file={place}"), REFUSED, f"directory {site.machine.archive} ", "")
+    assert_failed(
+        site.back_up(f"--file={place}"), REFUSED, f"{site.machine.archive} is no directory", "--file"
+    )
     site.assert_nothing_left()
 
 

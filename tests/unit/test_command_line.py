@@ -111,7 +111,11 @@ def test_the_oldest_word_for_db(archive):
         (["-x"], "Unknown option '-x'. Please see '--help' for details."),
         (["--mode=restore"], "--file is missing"),
         (["--mode=verify"], "--file is missing"),
-        (["--mode=restore", "--file=/no/such/file"], "/no/such/file does not exist"),
+        (["--tmpdir", "--file=/tmp/x"], "--tmpdir needs a value"),
+        (["--file"], "--file needs a value"),
+        (["--dwh-db-secured-validation=yes"], "--dwh-db-sec-validation takes no value"),
+        (["--no-overwrite=a\nb"], "--no-overwrite takes no value"),
+        (["demo", "--vms=0"], "invalid number '0'"),
         (["--file=/tmp/x", "--log=/tmp/x"], "--file and --log can not be the same"),
         (["--tmpdir=/no/such"], "Temporary directory /no/such is missing or not a directory"),
         (["--root=/no/such"], "root directory /no/such is missing or not a directory"),
@@ -121,7 +125,7 @@ def test_the_oldest_word_for_db(archive):
         (["--file="], "--file needs a value"),
         (["backup", "restore"], "unexpected argument 'restore'"),
         (["verify", "--level=quick"], "invalid level 'quick'"),
-        (["--dry-run=yes"], "argument --dry-run: ignored explicit argument 'yes'"),
+        (["--dry-run=yes"], "--dry-run takes no value"),
     ],
 )
 def test_what_is_refused(words, said):
@@ -223,7 +227,7 @@ class TestPasswords:
     def test_a_file_that_is_not_there(self, component, archive):
         word = f"{option_name('passfile', component)}=/no/such"
         said = message("--mode=restore", f"--file={archive}", *credentials_words(component), word)
-        assert said == "Can not read password file /no/such"
+        assert said == "Can not read password file /no/such: No such file or directory"
 
     def test_asked_for_on_a_terminal_wherever_the_option_stands(self, component, archive):
         questions: list[str] = []

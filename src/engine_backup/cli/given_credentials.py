@@ -71,7 +71,8 @@ def first_line(path: Path) -> Secret:
         with path.open(encoding="utf-8", errors="surrogateescape") as lines:
             return Secret(lines.readline().rstrip("\n"))
     except OSError as error:
-        raise UsageError(f"Can not read password file {path}", error.strerror or "") from error
+        message = f"Can not read password file {path}: {error.strerror}"
+        raise UsageError(message, "name a file that can be read; its first line is the password") from error
 
 
 def _asked(component: Component, environment: Environment) -> Secret:

@@ -7,6 +7,7 @@ preset takes back what was set before it and is refined by what follows.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -36,9 +37,20 @@ EPILOG = "Options are read from left to right; a later one wins, so what follows
 WIDTH = 100
 
 
+SEE_HELP = "see 'engine-backup --help'"
+
+# What argparse says of a value, in our words.
+_REWORDED = (
+    (re.compile(r"argument ([^ /,]+)\S*: expected one argument"), r"\1 needs a value"),
+    (re.compile(r"argument ([^ /,]+)\S*: ignored explicit argument .*", re.DOTALL), r"\1 takes no value"),
+)
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message[:1].lower() + message[1:], "see 'engine-backup --help'")
+        for pattern, words in _REWORDED:
+            message = pattern.sub(words, message)
+        raise UsageError(message[:1].lower() + message[1:], SEE_HELP)
 
 
 class _Help(argparse.HelpFormatter):
@@ -81,7 +93,7 @@ def apply(option: Option, text: Any, settings: Settings) -> None:
     elif text is None:
         value = PROMPT
     elif text == "" and option.form is Form.VALUE and not option.component:
-        raise UsageError(f"{option.name} needs a value", "see 'engine-backup --help'")
+        raise UsageError(f"{option.name} needs a value", SEE_HELP)
     else:
         value = option.read(text)
     if option.field == "preset":
@@ -140,7 +152,9 @@ def normalised(words: Sequence[str]) -> list[str]:
     for word in rest:
         if word in needs_value:
             value = next(rest, None)
-            options.append(word if value is None else f"{word}={value}")
+            if value is None or value.startswith("--"):
+                raise UsageError(f"{word} needs a value", SEE_HELP)
+            options.append(f"{word}={value}")
         else:
             (options if word.startswith("-") and word != STANDARD else others).append(word)
     return others + options
@@ -154,7 +168,7 @@ def parse(words: Sequence[str]) -> Settings:
     """
     namespace = argparse.Namespace(settings={})
     if "" in words:
-        raise UsageError("an argument is empty", "see 'engine-backup --help'")
+        raise UsageError("an argument is empty", SEE_HELP)
     known, unknown = build_parser().parse_known_args(normalised(words), namespace)
     if unknown:
         raise _unknown_option(unknown[0].split("=")[0])
@@ -182,5 +196,6 @@ def _set_mode(settings: Settings, words: Sequence[str]) -> None:
         if settings.setdefault(MODE, mode) != mode:
             raise UsageError(f"mode {mode} and --mode={settings[MODE]} contradict each other")
     if rest and settings[MODE] not in WORDS_OF_MODES:
-        raise UsageError(f"unexpected argument '{rest[0]}'", "values are written as --name=value")
+        hint = "values are written as --name=value, the archive as --file=FILE"
+        raise UsageError(f"unexpected argument '{rest[0]}'", hint)
     settings[WORDS] = tuple(rest)

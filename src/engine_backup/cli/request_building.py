@@ -13,7 +13,7 @@ from engine_backup.cli.general_settings import irrelevant, temporary_directory
 from engine_backup.cli.given_credentials import credentials_of, first_line, is_given
 from engine_backup.cli.parser import MODE, WORDS, Settings
 from engine_backup.model.components import DATABASES, SCOPE_ALL, Component
-from engine_backup.model.errors import UsageError
+from engine_backup.model.errors import UnreadableArchiveError, UsageError
 from engine_backup.model.facts import Credentials
 from engine_backup.model.hooks import TIME_LIMIT_SECONDS
 from engine_backup.model.live import LIVE
@@ -55,7 +55,10 @@ DEMO_VMS, DEMO_DAYS = 150, 30
 
 
 def build_request(settings: Settings, environment: Environment) -> Request:
-    """Return the request; raises `UsageError`. May read password files and ask for passwords."""
+    """Return the request; may read password files and ask for passwords. Raises `UsageError`.
+
+    An archive that is not there is an `UnreadableArchiveError`; whoever asked for JSON gets that as JSON.
+    """
     mode = settings.get(MODE, BACKUP)
     if mode == DEMO:
         return _demo(settings)
@@ -135,8 +138,8 @@ def _archive(settings: Settings, mode: str, surroundings: Surroundings, environm
             archive_names.check_replaceable(file)
         else:
             archive_names.check_readable(given)
-        if mode != BACKUP and not file.exists():
-            raise UsageError(f"{given} does not exist", "check --file=FILE")
+        if mode != BACKUP and not surroundings.json and not file.exists():
+            raise UnreadableArchiveError(f"{given} does not exist")
         return file
     if mode != BACKUP:
         raise UsageError("--file is missing", f"engine-backup --mode={mode} --file=FILE")

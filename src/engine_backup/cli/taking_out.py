@@ -8,7 +8,7 @@ from engine_backup.cli import archive_names
 from engine_backup.cli.environment import Environment
 from engine_backup.cli.general_settings import irrelevant, temporary_directory
 from engine_backup.cli.parser import WORDS, Settings
-from engine_backup.model.errors import UsageError
+from engine_backup.model.errors import UnreadableArchiveError, UsageError
 from engine_backup.model.exporting import EXPORT_FORMS
 from engine_backup.model.modes import EXPORT, EXTRACT, WORDS_OF_MODES
 from engine_backup.model.option_values import AS_SQL
@@ -18,7 +18,7 @@ NOTHING_NAMED = "name paths, or --component=C, --pki, --credentials, --fqdn; / m
 
 
 def build_taking_out(settings: Settings, mode: str, environment: Environment) -> TakingOutRequest:
-    """Return the request; raises `UsageError`."""
+    """Return the request; raises `UsageError`, and `UnreadableArchiveError` for a file that is not there."""
     file, words = _archive(settings, mode)
     if mode == EXPORT:
         return _export(settings, file, words, environment)
@@ -34,7 +34,7 @@ def _archive(settings: Settings, mode: str) -> tuple[Path, tuple[str, ...]]:
     file, rest = (named, words) if named is not None else (words[0], words[1:])
     archive_names.check_readable(file)
     if not Path(file).exists():
-        raise UsageError(f"{file} does not exist", f"engine-backup {mode} {WORDS_OF_MODES[mode]}")
+        raise UnreadableArchiveError(f"{file} does not exist", f"engine-backup {mode} {WORDS_OF_MODES[mode]}")
     return Path(file).absolute(), rest
 
 

@@ -125,7 +125,9 @@ def _explicit(directory: Path) -> Programs:
     version = _version(directory) if Programs(directory, (0, 0)).has(*CLIENT) else None
     if version is None:
         names = " and ".join(CLIENT)
-        raise ProgramError(f"no working {names} in {directory}", 127, hint="name PostgreSQL's bin directory")
+        raise ProgramError(
+            f"no working {names} in {directory}", 127, hint="name another place: --pg-bindir=DIR"
+        )
     return Programs(directory, version)
 
 
