@@ -16,10 +16,11 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from engine_backup.drivers import dumps, granting, postgres, postgres_programs
+from engine_backup.drivers.command import Command
 from engine_backup.drivers.load_sessions import LoadSession
 from engine_backup.drivers.plain_dump import Statement, split
 from engine_backup.drivers.postgres import rows
-from engine_backup.drivers.process import Command, run
+from engine_backup.drivers.process import run
 from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.facts import Credentials

@@ -14,7 +14,8 @@ from tests.support.real_process import environment
 # The signal comes in a hook of the fork, where Python drops exceptions.
 SCRIPT = """
 import os, signal
-from engine_backup.drivers.process import Command, run
+from engine_backup.drivers.command import Command
+from engine_backup.drivers.process import run
 from engine_backup.model.errors import InterruptedByUserError
 from engine_backup.run import stopping
 

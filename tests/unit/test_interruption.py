@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from engine_backup.drivers import process
+from engine_backup.drivers.command import Command
 from engine_backup.drivers.interruption import Interruption, StoppedError
-from engine_backup.drivers.process import Command
 from engine_backup.model.errors import ProgramError
 
 PATIENCE_SECONDS = 60

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine_backup.drivers import postgres_programs, process
+from engine_backup.drivers.command import Command
 from engine_backup.model.errors import HostileArchiveError
 from engine_backup.plan.load_rules import (
     Contents,
@@ -256,7 +257,7 @@ def test_every_entry_of_golden_custom_dumps_is_understood(archive: Path) -> None
         for member in members:
             content = outer.extractfile(member)
             assert content is not None
-            command = process.Command(programs.path("pg_restore"), ("--list",))
+            command = Command(programs.path("pg_restore"), ("--list",))
             text = process.converted(command, io.BytesIO(content.read())).decode()
             contents = parse_toc(text)
             listed = [line for line in text.splitlines() if line and not line.startswith(";")]

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from engine_backup.drivers import process
+from engine_backup.drivers.command import Command
 from engine_backup.drivers.compression import Sink
 from engine_backup.drivers.filtering import filtered
 from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.load_sessions import LoadSession
 from engine_backup.drivers.postgres import conninfo, password_file
 from engine_backup.drivers.postgres_programs import Programs
-from engine_backup.drivers.process import Command, Running
+from engine_backup.drivers.process import Running
 from engine_backup.model.excluded_data import TableName
 from engine_backup.model.facts import Credentials
 from engine_backup.model.presets import CUSTOM, Encoding

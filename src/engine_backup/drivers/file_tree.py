@@ -24,9 +24,9 @@ from typing import BinaryIO
 
 from engine_backup.drivers import process
 from engine_backup.drivers.archive_writer import Owner
+from engine_backup.drivers.command import Command, failure
 from engine_backup.drivers.compression import Sink
 from engine_backup.drivers.interruption import Interruption
-from engine_backup.drivers.process import Command
 from engine_backup.drivers.tar_walk import TarWalk
 from engine_backup.model.archive import EntryType, FileEntry, ReadLimits
 from engine_backup.model.errors import DamagedArchiveError, EngineBackupError, ProgramError
@@ -226,7 +226,7 @@ def _judge(command: Command, status: int, errors: str, size: int) -> SaveReport:
         elif not _WORDLESS.fullmatch(line):
             others.append(line)
     if status not in (0, 1, 2) or (status == 2 and (others or not vanished)):
-        raise process.failure(command, status, others[0] if others else errors)
+        raise failure(command, status, others[0] if others else errors)
     return SaveReport(size, tuple(changed), tuple(vanished))
 
 

@@ -9,8 +9,9 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from engine_backup.drivers import process
+from engine_backup.drivers.command import Command
 from engine_backup.drivers.compression import Sink
-from engine_backup.drivers.process import COPY_BYTES, Command
+from engine_backup.drivers.process import COPY_BYTES
 from engine_backup.model.errors import ProgramError
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from engine_backup.drivers import process
-from engine_backup.drivers.process import Command
+from engine_backup.drivers.command import Command
 from engine_backup.model.errors import ProgramError
 
 OUTPUT_LIMIT = 1 << 20

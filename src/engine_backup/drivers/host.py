@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from engine_backup.drivers import process, processes
+from engine_backup.drivers.command import Command
 from engine_backup.drivers.config_files import Configuration
 from engine_backup.drivers.otopi_answers import Answers
-from engine_backup.drivers.process import SYSTEM_PATH, Command
+from engine_backup.drivers.process import SYSTEM_PATH
 from engine_backup.model.errors import EngineBackupError
 
 UNKNOWN_OS = "Unknown"

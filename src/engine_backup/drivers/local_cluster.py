@@ -15,9 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine_backup.drivers import administrator, data_directory, postgres_programs
+from engine_backup.drivers.command import Command, OsUser
 from engine_backup.drivers.host import find_program
 from engine_backup.drivers.postgres_programs import Programs
-from engine_backup.drivers.process import Command, OsUser, run
+from engine_backup.drivers.process import run
 from engine_backup.model.errors import EngineBackupError, ProgramError
 from engine_backup.model.places import DATA
 from engine_backup.model.server import ClusterFacts

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine_backup.drivers import host, process
-from engine_backup.drivers.process import Command
+from engine_backup.drivers.command import Command
 from engine_backup.model.errors import EngineBackupError
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine_backup.drivers import process
+from engine_backup.drivers.command import Command
 from engine_backup.drivers.host import find_program
 from engine_backup.drivers.pkcs12_outline import Outline, outline
-from engine_backup.drivers.process import Command
 from engine_backup.model.errors import EngineBackupError, ProgramError
 from engine_backup.model.pkcs12 import OldPkcs12
 from engine_backup.model.secret import Secret

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine_backup.drivers.process import Command, run
+from engine_backup.drivers.command import Command
+from engine_backup.drivers.process import run
 from engine_backup.model.errors import ProgramError
 
 CLIENT = ("pg_dump", "pg_restore")

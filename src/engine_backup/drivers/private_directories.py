@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from engine_backup.drivers.process import OsUser
+from engine_backup.drivers.command import OsUser
 
 # Directories named engine-backup.XXXXXX are of stock, or somebody made them: they are not ours to remove.
 PREFIX, SUFFIX = "engine-backup.", ".private"

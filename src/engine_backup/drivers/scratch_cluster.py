@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine_backup.drivers import private_directories
+from engine_backup.drivers.command import Command, OsUser
 from engine_backup.drivers.postgres_programs import Programs, copy_of
-from engine_backup.drivers.process import Command, OsUser, run
+from engine_backup.drivers.process import run
 from engine_backup.model.errors import EngineBackupError, ProgramError
 from engine_backup.model.secret import Secret
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from engine_backup.drivers.process import Command, Running, serving
+from engine_backup.drivers.command import Command
+from engine_backup.drivers.process import Running, serving
 from engine_backup.drivers.scratch_cluster import Cluster
 from engine_backup.model.errors import EngineBackupError
 

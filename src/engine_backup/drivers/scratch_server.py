@@ -19,8 +19,9 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class so
 
 from engine_backup.drivers import postgres_programs
+from engine_backup.drivers.command import Command, OsUser, failure
 from engine_backup.drivers.postgres_programs import Programs
-from engine_backup.drivers.process import Command, OsUser, Running, failure
+from engine_backup.drivers.process import Running
 from engine_backup.drivers.scratch_cluster import (
     ACCOUNTS,
     SUPERUSER,

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from engine_backup.drivers import process
+from engine_backup.drivers.command import Command
 from engine_backup.drivers.host import find_program
-from engine_backup.drivers.process import Command
 from engine_backup.model.errors import EngineBackupError, ProgramError
 
 

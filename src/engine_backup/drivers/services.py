@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from engine_backup.drivers import host, process, processes
-from engine_backup.drivers.process import Command, Outcome
+from engine_backup.drivers.command import Command, Outcome
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.services import Service
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from engine_backup.drivers import process
 from engine_backup.drivers.answer_file import write_answers
-from engine_backup.drivers.process import Command
+from engine_backup.drivers.command import Command
 from engine_backup.model.engine_setup import ACCEPT_DEFAULTS, BY_HAND, OFFLINE, PROGRAM, RunEngineSetup
 from engine_backup.model.errors import EngineBackupError, EngineSetupError, InterruptedByUserError
 from engine_backup.model.requests import Surroundings
