@@ -27,7 +27,7 @@ FLIPS = 600
 
 def check(path: Path) -> None:
     with open_archive(path, path.parent) as archive:
-        archive.check_hashes()
+        archive.hashes.check_all()
         archive_form.check_tar(archive)
         archive_form.check_packing(archive)
 

@@ -58,7 +58,7 @@ def test_what_it_is(golden: tuple[Path, dict[str, Any]], tmp_path: Path) -> None
         assert archive.version == facts["version"]
         assert archive.os_version == (facts["os_version"] or "Unknown")
         assert archive.config == (facts["config"] or {})
-        assert f"{archive.hash_kind}sum" == facts["hash_file"]
+        assert f"{archive.hashes.kind}sum" == facts["hash_file"]
         assert archive.compressor == (facts["outer"]["compressor"] or "")
         assert archive.files_kind == facts["files_kind"]
         assert archive.files_compressor == (facts.get("files_compressor") or "")
@@ -78,7 +78,7 @@ def test_members(golden: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
             assert member.mtime == record["mtime"]
             if record["type"] == "file":
                 assert member.size == record["size"]
-                assert archive.digest(name, "sha256") == record["sha256"]
+                assert archive.hashes.digest(name, "sha256") == record["sha256"]
         outside = {name for name in archive.members if not name.startswith("files/")}
         assert outside - {"files"} == {record["path"][2:] for record in facts["members"]} - {"", "files"}
 
@@ -87,7 +87,7 @@ def test_hashes(golden: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     path, facts = golden
     seen: dict[str, int] = {}
     with open_archive(path, tmp_path) as archive:
-        archive.check_hashes(lambda name, count: seen.update({name: seen.get(name, 0) + count}))
+        archive.hashes.check_all(lambda name, count: seen.update({name: seen.get(name, 0) + count}))
         files = {name for name, member in archive.members.items() if member.is_file and member.size}
         assert {name for name, count in seen.items() if count} >= files - {facts["hash_file"]}
         assert archive.read_small(facts["hash_file"]).count(b"\n") == facts["hash_lines"]
@@ -105,7 +105,7 @@ def test_dumps(golden: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
             assert (dump.dump_format, dump.compressor) == (record["dump_format"], record["compressor"] or "")
             assert dump.size == record["size"]
             assert dump.member == record["member"].replace("./", "", 1)
-            assert archive.digest(dump.member, "sha256") == record["sha256"]
+            assert archive.hashes.digest(dump.member, "sha256") == record["sha256"]
 
 
 def test_archived_files(golden: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_reading_leaves_no_trace(golden: tuple[Path, dict[str, Any]], tmp_path: 
     workspace = tmp_path / "workspace"
     workspace.mkdir()
     with open_archive(copy, workspace) as archive:
-        archive.check_hashes()
+        archive.hashes.check_all()
     status = copy.stat()
     assert (status.st_atime, status.st_mtime, status.st_mode & 0o777) == (1_000_000_000, 1_100_000_000, 0o400)
     assert list(workspace.iterdir()) == []

@@ -13,19 +13,16 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any, BinaryIO, cast
 
 from engine_backup.drivers import archive_texts, compression
 from engine_backup.drivers.archive_dumps import describe, dump_member, find_dumps
+from engine_backup.drivers.archive_hashes import MemberHashes, Progress
 from engine_backup.drivers.archived_files import ArchivedFiles
-from engine_backup.drivers.hash_lines import parse_hash_lines
-from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.member_streams import SegmentedReader
 from engine_backup.drivers.tar_relations import check_relations
 from engine_backup.drivers.tar_walk import TarWalk
@@ -33,7 +30,6 @@ from engine_backup.model.archive import (
     CONFIG_MEMBER,
     DIRECTORY_TREE,
     FILES_MEMBER,
-    HASH_FILES,
     INNER_TAR,
     MANIFEST_MEMBER,
     OS_VERSION_MEMBER,
@@ -56,10 +52,7 @@ SMALL = 1 << 20
 MANIFEST_LIMIT = 64 << 20
 CHUNK = 1 << 20
 BUFFER = 1 << 18
-HASHED_AT_ONCE = 4
 TREE = FILES_MEMBER + "/"
-
-Progress = Callable[[str, int], None]
 
 
 class Archive:
@@ -165,21 +158,17 @@ class Archive:
         member = dump_member(component, self.members)
         if member is None:
             return None
-        self.check_members([member.name, *({CONFIG_MEMBER} & self.members.keys())])
+        self.hashes.check_members([member.name, *({CONFIG_MEMBER} & self.members.keys())])
         return describe(component, member, self._dump_config, self.open_member)
 
     @property
     def _dump_config(self) -> dict[str, str] | None:
         return self.config if CONFIG_MEMBER in self.members else None
 
-    @property
-    def hash_kind(self) -> str:
-        """The algorithm of the hashes, "sha256" or "md5"; "" when there is no hash file."""
-        return dict(HASH_FILES).get(self._hash_file, "")
-
-    @property
-    def _hash_file(self) -> str:
-        return next((name for name, _ in HASH_FILES if name in self.members), "")
+    @cached_property
+    def hashes(self) -> MemberHashes:
+        """The hash file, and how members are compared with it."""
+        return MemberHashes(str(self.path), self.members, self.open_member, self.read_small)
 
     @cached_property
     def files_kind(self) -> str | None:
@@ -244,68 +233,6 @@ class Archive:
             raise HostileArchiveError(f"{self.path}: {name} has {member.size} bytes, more than any backup")
         with self.open_member(name) as stream:
             return stream.read()
-
-    def check_hashes(self, progress: Progress | None = None) -> None:
-        """Read every member and compare it with the hash file.
-
-        Every line must have its member, and every file (but hash files) its line.
-        `progress` is called with a member's name and the number of bytes just read. Raises
-        `DamagedArchiveError` that names the first member in the archive's order that is not as it was.
-        """
-        digests = self.digests()
-        files = {name for name, member in self.members.items() if member.is_file} - {self._hash_file}
-        hashed = (files - {name for name, _ in HASH_FILES}) | (files & digests.keys())
-        for name in sorted(digests.keys() - hashed):
-            raise DamagedArchiveError(f"{self.path}: {printable(name)} is missing")
-        self._check_all([name for name in self.members if name in hashed], digests, progress)
-
-    def check_members(self, names: Iterable[str], progress: Progress | None = None) -> None:
-        """Compare these members, and no others, with the hash file; raises `DamagedArchiveError`."""
-        self._check_all(names, self.digests(), progress)
-
-    def _check_all(self, names: Iterable[str], digests: dict[str, str], progress: Progress | None) -> None:
-        """Check several at the same time; the first in their order that is wrong ends all."""
-        interruption, lock = Interruption(), Lock()
-
-        def tell(name: str, size: int) -> None:
-            interruption.check()
-            if progress is not None:
-                with lock:
-                    progress(name, size)
-
-        with ThreadPoolExecutor(HASHED_AT_ONCE, "hash") as pool:
-            checks = [pool.submit(self._check_member, name, digests, tell) for name in names]
-            try:
-                for check in checks:
-                    check.result()
-            except BaseException:
-                interruption.trigger()
-                raise
-
-    def _check_member(self, name: str, digests: dict[str, str], progress: Progress | None) -> None:
-        if name not in digests:
-            raise DamagedArchiveError(f"{self.path}: {printable(name)} has no line in the hash file")
-        if self.digest(name, self.hash_kind, progress) != digests[name]:
-            raise DamagedArchiveError(f"{self.path}: Checksum verification failed: {printable(name)}")
-
-    def digest(self, name: str, algorithm: str, progress: Progress | None = None) -> str:
-        """Return the hex digest of a member, by "sha256" or "md5"."""
-        total = hashlib.new(algorithm, usedforsecurity=False)
-        with self.open_member(name) as stream:
-            for chunk in iter(lambda: stream.read(CHUNK), b""):
-                total.update(chunk)
-                if progress is not None:
-                    progress(name, len(chunk))
-        return total.hexdigest()
-
-    def digests(self) -> dict[str, str]:
-        """Return what the hash file says: hex digests by members' names; raises `DamagedArchiveError`."""
-        name = self._hash_file
-        if not name:
-            raise DamagedArchiveError(f"{self.path}: No supported hash file found")
-        content = self.read_small(name, MANIFEST_LIMIT)
-        lines = parse_hash_lines(content, self.hash_kind, f"{self.path}: {name}")
-        return {path.decode("utf-8", "surrogateescape"): hexed for path, hexed in lines.items()}
 
     def open_outer_tar(self) -> BinaryIO:
         """Return the outer tar from its first byte to its last, uncompressed."""

@@ -149,7 +149,7 @@ def _read_again(output: OutputFile, run: BackupRun) -> None:
     written = run.writer.whole_sha256
     if written is None:
         with archive_reader.open_archive(output.path, run.workspace) as archive:
-            archive.check_hashes(advance)
+            archive.hashes.check_all(advance)
             check_form(archive, run.reporter)
     elif archive_reader.file_sha256(output.path, advance) != written:
         raise DamagedArchiveError(

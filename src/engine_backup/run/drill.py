@@ -149,7 +149,9 @@ class _Drill:
         with self._checking(ARCHIVE, drill_checks.HASHES), self._restored.timed(HASHES):
             self._reporter.say("- Hashes")
             checked(self._archive, self._quiet)
-        self._checks.append(passed(ARCHIVE, drill_checks.HASHES, f"{len(self._archive.digests())} members"))
+        self._checks.append(
+            passed(ARCHIVE, drill_checks.HASHES, f"{len(self._archive.hashes.digests())} members")
+        )
         with self._checking(ARCHIVE, drill_checks.READING), self._restored.timed(LOOKING):
             facts = observe_archive(self._archive, found, self._request.surroundings.root)
         databases = self._room_for_databases(facts)

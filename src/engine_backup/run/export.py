@@ -60,7 +60,7 @@ def _convert(request: ExportRequest, archive: Archive, workspace: Path, reporter
         output.sync()
         with open_archive(output.path, workspace) as written:
             reporter.say("Comparing both archives")
-            written.check_hashes()
+            written.hashes.check_all()
             check_equal(archive, written, conversions, reporter)
         output.publish()
     if any(conversion.target_compressor == "zstd" for conversion in conversions):

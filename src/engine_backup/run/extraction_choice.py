@@ -39,7 +39,7 @@ def choose(request: ExtractRequest, archive: Archive) -> Chosen:
         or FILES.name in request.components
     )
     if reading_files and archive.files_kind == INNER_TAR:
-        archive.check_members([FILES_MEMBER])
+        archive.hashes.check_members([FILES_MEMBER])
     problems: list[Problem] = []
     entries = _entries(request, archive, problems) if reading_files else ()
     dumps = _dumps(request, archive, problems)
@@ -54,7 +54,7 @@ def check_entries(archive: Archive, entries: Iterable[FileEntry]) -> None:
     """Compare files of a tree with their own hashes; those of an inner tar have one together."""
     if archive.files_kind == DIRECTORY_TREE:
         files = (e.path for e in entries if e.type in (EntryType.FILE, EntryType.HARDLINK))
-        archive.check_members(TREE + path.decode(*NAME_BYTES) for path in files)
+        archive.hashes.check_members(TREE + path.decode(*NAME_BYTES) for path in files)
 
 
 def _entries(request: ExtractRequest, archive: Archive, problems: list[Problem]) -> tuple[FileEntry, ...]:

@@ -102,7 +102,7 @@ class _Inspecting:
             made_at=recorded.started_at or made_at(archive.members),
             fqdn=self._fqdn(),
             hosted_engine=self._hosted_engine(),
-            hash_kind=archive.hash_kind,
+            hash_kind=archive.hashes.kind,
             components=components,
             certificates=own_certificates,
             host_certificates=host_certificates,

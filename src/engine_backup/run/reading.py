@@ -27,7 +27,7 @@ def checked(archive: Archive, reporter: Reporter) -> None:
         done += size
         reporter.advance("checking hashes", done, total)
 
-    archive.check_hashes(advance)
+    archive.hashes.check_all(advance)
     reporter.note(f"generation {archive.generation.value}, version {archive.version}")
 
 

@@ -91,7 +91,7 @@ def _check_manifest(run: _Verification) -> None:
     """Read the small members, and compare what the manifest says with what there is."""
     archive = run.archive
     said = archive.manifest
-    digests = archive.digests()
+    digests = archive.hashes.digests()
     members = [member for member in archive.members.values() if member.name in digests]
     found = Found(
         version=archive.version,

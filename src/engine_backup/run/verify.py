@@ -34,7 +34,7 @@ def _verify(request: VerifyRequest, hooks: Hooks, reporter: Reporter) -> None:
         with open_archive(request.file, workspace) as archive:
             checked(archive, reporter)
             check_form(archive, reporter)
-            reporter.say(f"- Hashes: {len(archive.digests())} members")
+            reporter.say(f"- Hashes: {len(archive.hashes.digests())} members")
             _check_version(request, archive, reporter)
             if request.level >= Level.STRUCTURE:
                 from engine_backup.run.verified_members import check_members
