@@ -28,7 +28,7 @@ from engine_backup.model.requests import RestoreRequest
 from engine_backup.plan.database_checks import is_local, may_connect
 from engine_backup.plan.file_selection import Selection
 from engine_backup.plan.provisioning import is_asked_for
-from engine_backup.plan.restore import choose_credentials, choose_files, restored_components
+from engine_backup.plan.restore_choices import choose_credentials, choose_files, restored_components
 from engine_backup.run import journals
 from engine_backup.run.backup_facts import host_facts
 from engine_backup.run.preflight_facts import observe_preflight
