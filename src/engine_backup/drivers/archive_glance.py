@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from engine_backup.drivers import compression
-from engine_backup.drivers.archive_reader import open_file
+from engine_backup.drivers.archive_file import open_file
 from engine_backup.drivers.tar_walk import TarWalk
 from engine_backup.model.archive import (
     HASH_FILES,

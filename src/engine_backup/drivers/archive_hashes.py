@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import BinaryIO
 
+from engine_backup.drivers.archive_file import Progress
 from engine_backup.drivers.hash_lines import parse_hash_lines
 from engine_backup.drivers.interruption import Interruption
 from engine_backup.model.archive import HASH_FILES, MemberInfo
@@ -17,8 +18,6 @@ from engine_backup.model.printable import printable
 HASH_FILE_LIMIT = 64 << 20
 CHUNK = 1 << 20
 HASHED_AT_ONCE = 4
-
-Progress = Callable[[str, int], None]
 
 
 class MemberHashes:

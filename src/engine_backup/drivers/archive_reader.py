@@ -7,11 +7,9 @@ compressor; `sha256sum` is preferred to `md5sum`.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +19,8 @@ from typing import Any, BinaryIO, cast
 
 from engine_backup.drivers import archive_texts, compression
 from engine_backup.drivers.archive_dumps import describe, dump_member, find_dumps
-from engine_backup.drivers.archive_hashes import MemberHashes, Progress
+from engine_backup.drivers.archive_file import open_file
+from engine_backup.drivers.archive_hashes import MemberHashes
 from engine_backup.drivers.archived_files import ArchivedFiles
 from engine_backup.drivers.member_streams import SegmentedReader
 from engine_backup.drivers.tar_relations import check_relations
@@ -281,33 +280,3 @@ def open_archive(path: Path, workspace: Path, limits: ReadLimits | None = None) 
                 shutil.copyfileobj(content, unpacked, CHUNK)
             unpacked.flush()
             yield Archive(path, source, cast(BinaryIO, unpacked), compressor, limits)
-
-
-def file_sha256(path: Path, progress: Progress | None = None) -> str:
-    """Return the hex digest of a whole file as it lies there; raises `UnreadableArchiveError`."""
-    digest = hashlib.sha256()
-    with open_file(path) as stream:
-        for chunk in iter(lambda: stream.read(CHUNK), b""):
-            digest.update(chunk)
-            if progress is not None:
-                progress(path.name, len(chunk))
-    return digest.hexdigest()
-
-
-def open_file(path: Path) -> BinaryIO:
-    """Open without waiting for a pipe's other end, and without changing the access time where allowed.
-
-    Raises `UnreadableArchiveError` for all but regular files.
-    """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-    try:
-        try:
-            descriptor = os.open(path, flags | os.O_NOATIME)
-        except PermissionError:
-            descriptor = os.open(path, flags)
-    except OSError as error:
-        raise UnreadableArchiveError(f"cannot open {path}: {error.strerror}") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise UnreadableArchiveError(f"{path} is no regular file")
-    return cast(BinaryIO, os.fdopen(descriptor, "rb"))

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine_backup import __version__
-from engine_backup.drivers import archive_reader, inventory_document
+from engine_backup.drivers import inventory_document
+from engine_backup.drivers.archive_file import file_sha256
+from engine_backup.drivers.archive_reader import open_archive
 from engine_backup.model import manifest
 from engine_backup.model.archive import (
     CONFIG_MEMBER,
@@ -148,10 +150,10 @@ def _read_again(output: OutputFile, run: BackupRun) -> None:
 
     written = run.writer.whole_sha256
     if written is None:
-        with archive_reader.open_archive(output.path, run.workspace) as archive:
+        with open_archive(output.path, run.workspace) as archive:
             archive.hashes.check_all(advance)
             check_form(archive, run.reporter)
-    elif archive_reader.file_sha256(output.path, advance) != written:
+    elif file_sha256(output.path, advance) != written:
         raise DamagedArchiveError(
             f"{output.path}: what is read is not what was written",
             "look at the disk, and at the kernel's log",
