@@ -29,6 +29,7 @@ from tests.support.sample import Original
 FAILURE, REFUSED = ExitStatus.FAILURE, ExitStatus.REFUSED
 UNREADABLE, DAMAGED = ExitStatus.UNREADABLE_ARCHIVE, ExitStatus.DAMAGED_ARCHIVE
 HOSTILE, INCOMPATIBLE = ExitStatus.HOSTILE_ARCHIVE, ExitStatus.INCOMPATIBLE_ARCHIVE
+ORDINARY = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
 CONF = "etc/ovirt-engine/engine.conf.d/10-setup-database.conf"
 
 
@@ -126,6 +127,47 @@ def test_an_archive_that_is_not_there_as_json(mode: str, tmp_path: Path):
     assert result.status == UNREADABLE
     assert '"status_name": "UNREADABLE_ARCHIVE"' in result.stdout
     assert json.loads(result.stdout)["format"].startswith("engine-backup ")
+
+
+@pytest.mark.parametrize(
+    ("words", "closed", "status", "message"),
+    [
+        (
+            "verify --file={archive} --root={root}",
+            "var/log/ovirt-engine-backup",
+            FAILURE,
+            "cannot open the log",
+        ),
+        (
+            "backup --root={root} --log={root}/log --product-version=4.5.7",
+            "var/lib/ovirt-engine-backup",
+            REFUSED,
+            "cannot write into directory",
+        ),
+        ("verify --file={root}/in/x --log={root}/log", "in", UNREADABLE, "in/x: Permission denied"),
+        ("extract {root}/in/x --fqdn", "in", UNREADABLE, "in/x: Permission denied"),
+        ("journal --root={root}/in/x", "in", FAILURE, "in/x is missing or not a directory"),
+        ("inspect {archive} --tmpdir={root}/in/x", "in", FAILURE, "in/x is missing or not a directory"),
+    ],
+)
+def test_places_where_an_ordinary_user_may_not_look(
+    words: str, closed: str, status: int, message: str, tmp_path: Path
+):
+    (tmp_path / closed).mkdir(parents=True)
+    (tmp_path / closed).chmod(0)
+    archive = golden.archive("4.5.7-scope-files")
+    result = real_process.run(words.format(root=tmp_path, archive=archive).split(), ORDINARY)
+    (tmp_path / closed).chmod(0o700)
+    assert_failed(result, status, message)
+
+
+def test_archives_that_may_not_be_opened_are_listed(tmp_path: Path):
+    shutil.copy(golden.archive("4.5.7-scope-files"), tmp_path / "open.backup")
+    (tmp_path / "closed.backup").touch(mode=0)
+    (tmp_path / "text").write_text("no archive")
+    result = real_process.run(["list", str(tmp_path)], ORDINARY).check()
+    assert "closed.backup: Permission denied" in result.stdout
+    assert "other files there: 1" in result.stdout
 
 
 @pytest.mark.parametrize("mode", ["verify", "rollback", "commit", "journal"])

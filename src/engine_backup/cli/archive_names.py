@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from io import UnsupportedOperation
 from pathlib import Path
 from typing import TextIO
@@ -57,7 +58,28 @@ def check_standard_output(environment: Environment, log: Path) -> None:
             "standard output and standard error are the same: messages would be within the archive",
             "leave 2>&1 out, or send messages elsewhere: 2>FILE",
         )
-    if log.exists() and os.path.samestat(output, log.stat()):
+    with suppress(OSError):
+        if os.path.samestat(output, log.stat()):
+            raise UsageError("--file and --log can not be the same", "give the log another name")
+
+
+def is_missing(file: Path) -> bool:
+    """Return whether nothing is there. Of a place where this user may not look, reading it tells more."""
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def check_not_same(file: Path, log: Path) -> None:
+    """Raise `UsageError` when the log would be written into the archive."""
+    same = file == log
+    with suppress(OSError):
+        same = same or (file.samefile(log) and file.is_file())
+    if same:
         raise UsageError("--file and --log can not be the same", "give the log another name")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine_backup.cli import archive_names
 from engine_backup.cli.environment import Environment
-from engine_backup.cli.general_settings import irrelevant, temporary_directory
+from engine_backup.cli.general_settings import irrelevant, is_directory, temporary_directory
 from engine_backup.cli.given_credentials import credentials_of, first_line, is_given
 from engine_backup.cli.parser import MODE, WORDS, Settings
 from engine_backup.model.components import DATABASES, SCOPE_ALL, Component
@@ -76,7 +76,8 @@ def build_request(settings: Settings, environment: Environment) -> Request:
     file = _archive(settings, mode, surroundings, environment)
     if mode == INSPECT:
         return InspectRequest(surroundings, file)
-    _check_not_same(file, surroundings.log)
+    if file != STANDARD_OUTPUT:
+        archive_names.check_not_same(file, surroundings.log)
     return _logged(settings, mode, surroundings, file, environment)
 
 
@@ -95,7 +96,7 @@ def _logged(
 def _surroundings(settings: Settings, mode: str, environment: Environment) -> Surroundings:
     root = Path(settings.get(("", "root"), "/")).absolute()
     tmpdir = temporary_directory(settings, environment)
-    if not root.is_dir():
+    if not is_directory(root):
         raise UsageError(f"root directory {root} is missing or not a directory", "check --root=DIR")
     default_log = f"{DEFAULT_LOG_DIRECTORY}/ovirt-engine-{mode}-{_stamp(environment)}.log"
     bindir = settings.get(("", "pg_bindir"))
@@ -138,7 +139,7 @@ def _archive(settings: Settings, mode: str, surroundings: Surroundings, environm
             archive_names.check_replaceable(file)
         else:
             archive_names.check_readable(given)
-        if mode != BACKUP and not surroundings.json and not file.exists():
+        if mode != BACKUP and not surroundings.json and archive_names.is_missing(file):
             raise UnreadableArchiveError(f"{given} does not exist")
         return file
     if mode != BACKUP:
@@ -165,13 +166,6 @@ def _file(settings: Settings) -> str | None:
             "more than one archive is named", "name one: --file=FILE, or the word after the mode"
         )
     return words[0] if words else named
-
-
-def _check_not_same(file: Path, log: Path) -> None:
-    if file == STANDARD_OUTPUT:
-        return
-    if file == log or (file.exists() and log.exists() and file.samefile(log) and file.is_file()):
-        raise UsageError("--file and --log can not be the same", "give the log another name")
 
 
 def _check_hosted_engine_options(settings: Settings, mode: str) -> None:

@@ -33,7 +33,7 @@ def _archive(settings: Settings, mode: str) -> tuple[Path, tuple[str, ...]]:
         raise UsageError("the archive is not named", f"engine-backup {mode} {WORDS_OF_MODES[mode]}")
     file, rest = (named, words) if named is not None else (words[0], words[1:])
     archive_names.check_readable(file)
-    if not Path(file).exists():
+    if archive_names.is_missing(Path(file)):
         raise UnreadableArchiveError(f"{file} does not exist", f"engine-backup {mode} {WORDS_OF_MODES[mode]}")
     return Path(file).absolute(), rest
 

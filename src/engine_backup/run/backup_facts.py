@@ -68,15 +68,17 @@ def _volume(directory: Path) -> Volume | None:
 
 
 def _target(file: Path, default_directory: Path) -> TargetFacts:
+    """Return what is there, as far as this user may look: Path's own questions raise where one may not."""
     directory = file.parent
+    there = os.path.isdir(directory)  # noqa: PTH112
     return TargetFacts(
         path=str(file),
-        directory_exists=directory.is_dir(),
+        directory_exists=there,
         directory_writable=os.access(directory, os.W_OK | os.X_OK),
         is_default_directory=directory == default_directory,
         exists=os.path.lexists(file),
-        is_regular=file.is_file(),
-        directory_is_other=os.path.lexists(directory) and not directory.is_dir(),
+        is_regular=os.path.isfile(file),  # noqa: PTH113
+        directory_is_other=os.path.lexists(directory) and not there,
     )
 
 

@@ -64,7 +64,7 @@ def list_archives(request: ListRequest, console: Console) -> ExitStatus:
     others = 0
     for place in request.places:
         found = list(_below(place)) if place.is_dir() else [_look(place, named=True)]
-        archives = [row for row in found if row.named or not isinstance(row.error, UnreadableArchiveError)]
+        archives = [row for row in found if row.named or not _is_other(row)]
         looked += archives
         others += len(found) - len(archives)
     looked.sort(key=lambda row: (row.listed.made_at or "", row.listed.path))
@@ -93,6 +93,12 @@ def _below(directory: Path) -> Iterator[_Looked]:
         yield _failed(directory, UnreadableArchiveError(message, "look at its rights"), named=True)
         return
     yield from (_look(place) for place in places)
+
+
+def _is_other(row: _Looked) -> bool:
+    """Return whether a file is no archive; one that cannot be opened may be one."""
+    error = row.error
+    return isinstance(error, UnreadableArchiveError) and not isinstance(error.__cause__, OSError)
 
 
 def _is_record(place: Path) -> bool:
