@@ -350,9 +350,11 @@ def test_a_dump_that_is_newer_than_the_programs(site: DrillSite, postgres_server
 def test_too_little_room_is_seen_before(sample_site: DrillSite):
     report = sample_site.directory / "report"
     before = on_small_disk(sample_site.temporary, 60_000, report)
-    result = real_process.run(sample_site.words("drill"), before)
+    result = real_process.run([*sample_site.words("drill"), "--json"], before)
     assert result.status in (ExitStatus.REFUSED, ExitStatus.FAILURE)
-    assert "--tmpdir" in result.stderr
+    hint = json.loads(result.stdout)["error"]["hint"]
+    assert "--tmpdir" in hint
+    assert f"hint: {hint}" in result.stderr
     assert report.read_text() == ""
     assert not sample_site.record.exists()
 

@@ -54,7 +54,7 @@ def test_what_cannot_fit_is_a_problem_that_names_place_need_and_free_bytes():
     assert "not enough space on the file system of /backups: " in problem.message
     assert "2285 MiB needed for the archive (estimated from the databases' sizes) and" in problem.message
     assert problem.message.endswith("1024 MiB free")
-    assert "--file=DIR" in problem.hint
+    assert "--file=FILE" in problem.hint
     assert plan.warnings == ()
 
 

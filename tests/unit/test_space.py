@@ -40,7 +40,7 @@ class TestProblems:
 
     def test_needs_on_one_file_system_add_up(self):
         needs = [
-            SpaceFact("unpacked dumps", volume("/tmp"), 40 * MIB, movable_by="--tmpdir"),
+            SpaceFact("unpacked dumps", volume("/tmp"), 40 * MIB, movable_by="--tmpdir=DIR"),
             SpaceFact("restored files", volume("/var/lib"), 40 * MIB),
             SpaceFact("databases", volume("/var/lib/pgsql"), 40 * MIB, "estimated: 3 times"),
         ]

@@ -18,7 +18,7 @@ from engine_backup.plan import space
 from engine_backup.plan.archive_ways import Way
 
 ARCHIVE, SPOOL = "the archive", "members that wait for their place in it"
-COPY, FILE = "a copy of Grafana's database", "--file"
+COPY, FILE = "a copy of Grafana's database", "--file=FILE"
 LARGEST = "the largest member, which waits there until its size is known"
 REASON = "estimated from the databases' sizes"
 

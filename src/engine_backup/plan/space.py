@@ -30,7 +30,7 @@ MOST_TEMPORARY = ((1 << 31) - 1) << 10
 GROUP_DEPTH = 3
 
 ARCHIVE, DUMPS, FILES, DATA = "the unpacked archive", "unpacked dumps", "restored files", "databases"
-TMPDIR = "--tmpdir"
+TMPDIR = "--tmpdir=DIR"
 
 # Bytes on the server's disk for each byte of a dump, rounded down: engines of 500 machines and 60 days
 # gave 1.0 to 1.1 for dumps that are not compressed, 3.3 to 3.9 for pg_dump's own gzip, 7.2 to 10.8 for
@@ -164,7 +164,7 @@ def _described(space: SpaceFact) -> str:
 
 def _hint(spaces: Sequence[SpaceFact]) -> str:
     options = dict.fromkeys(space.movable_by for space in spaces if space.movable_by)
-    elsewhere = "".join(f", or choose another place with {option}=DIR" for option in options)
+    elsewhere = "".join(f", or choose another place with {option}" for option in options)
     return f"make room there{elsewhere}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from engine_backup import __version__
 from engine_backup.model.checks import Check
 from engine_backup.model.drill import FAILED, FORMAT, FORMAT_VERSION, PASSED, DrillResult
-from engine_backup.model.errors import EngineBackupError
+from engine_backup.model.errors import EngineBackupError, RefusedError
 from engine_backup.model.inventory import NamedObject
 from engine_backup.model.live import LiveDatabase, LiveKind
 from engine_backup.model.printable import printable
@@ -52,13 +52,14 @@ def summary(result: DrillResult) -> dict[str, Any]:
 
 def failure(path: str, error: EngineBackupError) -> dict[str, Any]:
     """Return the document of a drill that could not begin."""
+    hint = error.problems[0].hint if isinstance(error, RefusedError) else error.hint
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "path": printable(path),
         "error": {
             "message": printable(error.message),
-            "hint": printable(error.hint),
+            "hint": printable(hint),
             "status": int(error.status),
             "status_name": error.status.name,
         },
