@@ -38,7 +38,7 @@ def command_line() -> argparse.ArgumentParser:
     """Return the parser of the options."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     add = parser.add_argument
-    add("--scale", type=float, default=1.0, help="size of the engine; 1 is about 740 MB on disk (default: 1)")
+    add("--scale", type=float, default=1.0, help="size of the engine; 1 is about 750 MB on disk (default: 1)")
     add("--vms", type=int, default=0, help="machines of the engine, instead of those of the scale")
     add("--days", type=int, default=0, help="days of history of the engine (default: 40)")
     add("--rounds", type=int, default=3, help="how often each contender does each job (default: 3)")
