@@ -408,8 +408,8 @@ class TestNames:
         ("database", "user"),
         [
             ('we"ird db', "a role"),
-            ("Mixed'Case", 'r"o\\le'),
-            ("all", "Replication"),
+            pytest.param("Mixed'Case", 'r"o\\le', marks=pytest.mark.thorough),
+            pytest.param("all", "Replication", marks=pytest.mark.thorough),
             ("a=b", "postgresql://x"),
         ],
     )
@@ -436,7 +436,17 @@ class TestHosts:
 
         return run
 
-    @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "LOCALHOST", "127.1.2.3"])
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "::1",
+            "LOCALHOST",
+            *(
+                pytest.param(name, marks=pytest.mark.thorough)
+                for name in ("127.0.0.1", "localhost", "127.1.2.3")
+            ),
+        ],
+    )
     def test_numbers_and_names(self, host, server, restore):
         restore(host)
 

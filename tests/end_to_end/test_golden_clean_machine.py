@@ -33,8 +33,8 @@ ACCEPTED_BY_4_5_7 = [
     "4.3.10.4-default",
     "4.4.10.7-default",
     "4.5.7-default",
-    "4.5.7-small-size",
-    "4.5.7-uncompressed",
+    pytest.param("4.5.7-small-size", marks=pytest.mark.thorough),
+    pytest.param("4.5.7-uncompressed", marks=pytest.mark.thorough),
 ]
 OF_THEIR_OWN_TIME = ["3.3.5-default", "3.4.4-default", "3.6.3.4-default", "4.0.6.3-default"]
 WITH_REPORTS = ["3.4.4-default", "3.6.3.4-default"]

@@ -306,6 +306,10 @@ def test_none_is_renamed_when_one_cannot_be(site, name):
     assert set(observed(site, name, name + " 2", name + " 3").databases) == {name, name + " 2"}
 
 
+# PostgreSQL itself waits five seconds for others to leave a database.
+@pytest.mark.parametrize(
+    "site", ["ordinary", pytest.param("superuser", marks=pytest.mark.thorough)], indirect=True
+)
 def test_who_holds_a_database_is_named(site, name, monkeypatch):
     monkeypatch.setattr(provisioning, "RENAME_SECONDS", 0.1)
     roles.create_role(site.administrator, name, PASSWORD)
