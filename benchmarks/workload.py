@@ -15,7 +15,7 @@ from psycopg2 import sql
 from engine_backup.drivers.file_tree import find_paths
 from engine_backup.drivers.postgres_programs import for_server
 from engine_backup.drivers.scratch_cluster import ClusterTemplate
-from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.drivers.scratch_server import ScratchServer, Wanted
 from engine_backup.model.components import BY_NAME
 from engine_backup.model.paths import LEFT_OUT_OF_BACKUP, SAVED_PATHS
 from engine_backup.model.secret import Secret
@@ -83,7 +83,7 @@ def running_engine(directory: Path, private: Path, size: Size, keep: bool) -> It
     """
     kept = directory / "kept" / _stamp(size)
     template = _template(kept) if kept.exists() else None
-    with ScratchServer.start(private, settings=SETTINGS, template=template) as server:
+    with ScratchServer.start(Wanted(settings=SETTINGS, template=template), directory=private) as server:
         sample = engine.describe(private / "engine", server, size, engine.COMPONENTS)
         found = Engine(server, sample, private)
         tree.create(found.sample)
@@ -99,7 +99,7 @@ def running_engine(directory: Path, private: Path, size: Size, keep: bool) -> It
 @contextmanager
 def empty_server(directory: Path, source: Engine, port: int) -> Iterator[ScratchServer]:
     """Run a server with the same settings, the same roles and no databases, on the port of the conf files."""
-    with ScratchServer.start(directory, settings=SETTINGS, port=port) as server:
+    with ScratchServer.start(Wanted(settings=SETTINGS, port=port), directory=directory) as server:
         for name, password in source.sample.roles.items():
             server.create_role(name, password)
         yield server
@@ -108,7 +108,7 @@ def empty_server(directory: Path, source: Engine, port: int) -> Iterator[Scratch
 @contextmanager
 def scratch_server(directory: Path, source: Engine) -> Iterator[ScratchServer]:
     """Run a server of the kind that drills load into, with the roles of the engine and no databases."""
-    with ScratchServer.start(directory, settings=drill_server.settings()) as server:
+    with ScratchServer.start(Wanted(settings=drill_server.settings()), directory=directory) as server:
         for name, password in source.sample.roles.items():
             server.create_role(name, password)
         yield server

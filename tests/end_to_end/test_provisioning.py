@@ -18,7 +18,7 @@ from engine_backup.drivers import administrator, postgres_programs
 from engine_backup.drivers.engine_fixes import CHANGED_TABLES
 from engine_backup.drivers.local_cluster import LocalCluster
 from engine_backup.drivers.scratch_cluster import server_account
-from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.drivers.scratch_server import ScratchServer, Wanted
 from engine_backup.plan.access_rules import MARK
 from engine_backup.sample import engine
 from engine_backup.sample.compare import BACKUP_EVENTS, fingerprint_databases, fingerprint_tree
@@ -411,7 +411,7 @@ def test_a_server_whose_administrator_needs_a_password(machine: Machine, gone: G
     ids=["asked for", "on its own"],
 )
 def test_another_server_than_the_machines_own_is_left_alone(words, message, machine: Machine, gone: Gone):
-    with ScratchServer.start(port=gone.port):
+    with ScratchServer.start(Wanted(port=gone.port)):
         result = machine.engine_backup("restore", *words)
     assert result.status == 3, result.stderr
     assert [line for line in result.fatal if message in line]
@@ -466,7 +466,7 @@ def test_an_administrator_over_the_network(gone: Gone, tmp_path: Path):
     machine = Machine(tmp_path)
     tree.install_packages(machine.root)
     shutil.copy2(gone.archive, machine.archive)
-    with ScratchServer.start(port=gone.port) as server:
+    with ScratchServer.start(Wanted(port=gone.port)) as server:
         (tmp_path / "admin").write_text(server.superuser_password.reveal())
         machine.engine_backup(
             "restore",

@@ -26,7 +26,7 @@ import pytest
 
 from engine_backup.drivers.engine_fixes import CHANGED_TABLES
 from engine_backup.drivers.local_cluster import LocalCluster
-from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.drivers.scratch_server import ScratchServer, Wanted
 from engine_backup.model.components import BY_NAME
 from engine_backup.model.facts import Credentials
 from engine_backup.sample import configuration, engine, tree
@@ -230,7 +230,7 @@ def test_a_remote_server_with_an_administrator(remote: Backup, tmp_path: Path):
     tree.install_packages(machine.root)
     put(machine, "/root/engine.backup", remote.archive)
     put(machine, "/root/administrator.password", "an administrator's")
-    with ScratchServer.start(port=remote.port) as server:
+    with ScratchServer.start(Wanted(port=remote.port)) as server:
         execute(server, statements("a role that may create databases", {"restorer": "an administrator's"}))
         run(machine, "a remote server with an administrator", remote.port)[0].check()
         check(remote)
@@ -261,7 +261,7 @@ def test_prepared_databases(remote: Backup, tmp_path: Path):
     put(machine, "/root/engine.backup", remote.archive)
     passwords = {name: secret.reveal() for name, secret in remote.sample.roles.items()}
     assert {GRAFANA_ROLE, READER_ROLE} <= set(passwords)
-    with ScratchServer.start(port=remote.port) as server:
+    with ScratchServer.start(Wanted(port=remote.port)) as server:
         execute(server, statements("create roles and databases", passwords))
         for result in run(machine, "prepared databases", remote.port):
             result.check()

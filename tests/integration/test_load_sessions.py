@@ -8,7 +8,7 @@ import pytest
 
 from engine_backup.drivers import postgres, postgres_programs
 from engine_backup.drivers.load_sessions import LoadSession
-from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.drivers.scratch_server import ScratchServer, Wanted
 from engine_backup.model.facts import Credentials
 from engine_backup.model.server import MemorySettings
 from tests.support.machine import login
@@ -22,7 +22,7 @@ MIB = 1 << 20
 def server(request: pytest.FixtureRequest):
     # A writer that does not come by itself: what is on the disk was put there by a commit.
     settings = {"shared_buffers": "24MB", "maintenance_work_mem": "32MB", "wal_writer_delay": "10s"}
-    with ScratchServer.start(programs=request.param, settings=settings) as running:
+    with ScratchServer.start(Wanted(settings=settings), programs=request.param) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ import pytest
 from engine_backup.drivers.kept_files import KeptFiles
 from engine_backup.drivers.postgres import rows
 from engine_backup.drivers.run_log import open_log
-from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.drivers.scratch_server import ScratchServer, Wanted
 from engine_backup.model.components import BY_NAME
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.facts import Credentials
@@ -43,7 +43,7 @@ def server() -> Iterator[ScratchServer]:
         "max_wal_senders": "2",
         "wal_level": "replica",
     }
-    with ScratchServer.start(settings=settings) as found:
+    with ScratchServer.start(Wanted(settings=settings)) as found:
         yield found
 
 

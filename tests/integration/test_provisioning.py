@@ -15,7 +15,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from engine_backup.drivers import postgres_programs, provisioning, roles
 from engine_backup.drivers.postgres import rows, value
-from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.drivers.scratch_server import ScratchServer, Wanted
 from engine_backup.drivers.server_survey import observe_server
 from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.secret import Secret
@@ -70,7 +70,7 @@ class Site:
 )
 def server(request: pytest.FixtureRequest) -> Iterator[ScratchServer]:
     settings = {"log_statement": "all", "max_prepared_transactions": "2"}
-    with ScratchServer.start(programs=request.param, settings=settings) as found:
+    with ScratchServer.start(Wanted(settings=settings), programs=request.param) as found:
         yield found
 
 

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 
 from engine_backup.drivers import postgres_programs
-from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.drivers.scratch_server import ScratchServer, Wanted
 from engine_backup.model.errors import EngineBackupError, ProgramError
 from engine_backup.model.secret import Secret
 
@@ -86,20 +86,21 @@ def test_passwords_are_asked_for_on_both_ways(postgres_server):
 
 
 def test_socket_only_server_opens_no_port():
-    with ScratchServer.start(tcp=False) as server:
+    with ScratchServer.start(Wanted(tcp=False)) as server:
         assert server.host == str(server.socket_directory)
         assert answer(server, "SHOW listen_addresses") == ""
 
 
 def test_settings_reach_the_server():
-    with ScratchServer.start(settings={"max_connections": "17", "application_name": "a 'b' c"}) as server:
+    settings = {"max_connections": "17", "application_name": "a 'b' c"}
+    with ScratchServer.start(Wanted(settings=settings)) as server:
         assert answer(server, "SHOW max_connections") == "17"
 
 
 def test_a_setting_that_does_not_exist_is_told_by_the_server_itself():
     with (
         pytest.raises(ProgramError, match="no_such_setting"),
-        ScratchServer.start(settings={"no_such_setting": "1"}),
+        ScratchServer.start(Wanted(settings={"no_such_setting": "1"})),
     ):
         pass
 
@@ -122,7 +123,7 @@ def test_a_template_gives_the_same_data_on_a_new_server(tmp_path):
         server.create_role("survivor", AWKWARD)
         template = server.as_template(tmp_path / "template")
         assert answer(server, "SELECT 1") == 1
-    with ScratchServer.start(template=template) as copy:
+    with ScratchServer.start(Wanted(template=template)) as copy:
         assert answer(copy, "SELECT count(*) FROM pg_roles WHERE rolname = 'survivor'") == 1
 
 
@@ -130,10 +131,10 @@ def test_a_deep_directory_still_gets_a_usable_socket(tmp_path):
     deep = tmp_path / ("d" * 100)
     deep.mkdir()
     if os.geteuid() == 0:
-        with pytest.raises(EngineBackupError, match="who cannot reach"), ScratchServer.start(deep):
+        with pytest.raises(EngineBackupError, match="who cannot reach"), ScratchServer.start(directory=deep):
             pass
         return
-    with ScratchServer.start(deep, tcp=False) as server:
+    with ScratchServer.start(Wanted(tcp=False), directory=deep) as server:
         assert len(str(server.socket_directory)) < 90
         assert answer(server, "SELECT 1") == 1
 
@@ -141,7 +142,7 @@ def test_a_deep_directory_still_gets_a_usable_socket(tmp_path):
 def test_a_directory_whose_name_libpq_would_take_for_two_serves():
     with tempfile.TemporaryDirectory(prefix="a, b", dir="/tmp") as odd:  # noqa: S108 - open to all
         Path(odd).chmod(0o711)
-        with ScratchServer.start(Path(odd), tcp=False) as server:
+        with ScratchServer.start(Wanted(tcp=False), directory=Path(odd)) as server:
             assert server.data_directory.is_relative_to(odd)
             assert answer(server, "SELECT 1") == 1
 
@@ -161,8 +162,8 @@ def test_programs_out_of_reach_are_copied(tmp_path):
 
 KILLED = """
 import os, signal, sys
-from engine_backup.drivers.scratch_server import ScratchServer
-with ScratchServer.start(tcp=False) as server:
+from engine_backup.drivers.scratch_server import ScratchServer, Wanted
+with ScratchServer.start(Wanted(tcp=False)) as server:
     print(server.pid, server.data_directory.parent, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """

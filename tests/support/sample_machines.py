@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine_backup.drivers.scratch_cluster import ClusterTemplate
-from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.drivers.scratch_server import ScratchServer, Wanted
 from engine_backup.sample import databases, engine, tree
 from engine_backup.sample.engine import SampleEngine
 from engine_backup.sample.size import TINY
@@ -38,7 +38,7 @@ class SampleTemplate:
     @contextmanager
     def machine(self, root: Path) -> Iterator[SampleMachine]:
         """A complete engine of its own: a server, and files below `root`."""
-        with ScratchServer.start(template=self.filled) as server:
+        with ScratchServer.start(Wanted(template=self.filled)) as server:
             sample = described(root, server)
             tree.create(sample)
             yield SampleMachine(server, sample)
@@ -46,7 +46,7 @@ class SampleTemplate:
     @contextmanager
     def target(self, root: Path) -> Iterator[SampleMachine]:
         """A clean machine to restore to: roles and empty databases, no files below `root`."""
-        with ScratchServer.start(template=self.empty) as server:
+        with ScratchServer.start(Wanted(template=self.empty)) as server:
             yield SampleMachine(server, described(root, server))
 
 

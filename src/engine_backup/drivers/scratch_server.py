@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg2
@@ -46,11 +46,22 @@ PORT_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where the server listens."""
+class Wanted:
+    """What a scratch server is to be like.
 
-    socket_directory: Path
-    tcp: bool
+    `settings` are lines of postgresql.conf. Without `tcp` the server answers on its socket only.
+    `port` 0 takes a free one. `template` is a stopped cluster to copy instead of running initdb.
+    Started by root, the server runs as the first of `accounts` that exists.
+    """
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    tcp: bool = True
+    port: int = 0
+    template: ClusterTemplate | None = None
+    accounts: Sequence[str] = ACCOUNTS
+
+
+_ORDINARY = Wanted()
 
 
 class ScratchServer:
@@ -61,9 +72,10 @@ class ScratchServer:
 
     superuser = SUPERUSER
 
-    def __init__(self, cluster: Cluster, place: _Place, settings: Mapping[str, str]) -> None:
+    def __init__(self, cluster: Cluster, sockets: Path, tcp: bool, settings: Mapping[str, str]) -> None:
         self._cluster = cluster
-        self._place = place
+        self._sockets = sockets
+        self._tcp = tcp
         self._settings = {**SETTINGS, **settings}
         self._child: Running | None = None
         self._stack = ExitStack()
@@ -71,34 +83,25 @@ class ScratchServer:
 
     @classmethod
     @contextmanager
-    def start(  # noqa: PLR0913 - each is for a need of its own, all have defaults
-        cls,
-        directory: Path | None = None,
-        programs: Programs | None = None,
-        settings: Mapping[str, str] | None = None,
-        *,
-        tcp: bool = True,
-        template: ClusterTemplate | None = None,
-        port: int = 0,
-        accounts: Sequence[str] = ACCOUNTS,
+    def start(
+        cls, wanted: Wanted = _ORDINARY, *, directory: Path | None = None, programs: Programs | None = None
     ) -> Iterator[ScratchServer]:
         """Start a server in a new private directory below `directory`, and remove both afterwards.
 
         `directory` (default: the system's directory for temporary files) must
-        exist and be open to the account that runs the server. `template` is a
-        stopped cluster to copy instead of running initdb. Without `tcp` the
-        server answers on its socket only. `port` 0 takes a free one. Started by root, it runs
-        as the first of `accounts` that exists. Raises `ProgramError` with the server's last words
-        when it does not come up.
+        exist and be open to the account that runs the server. Raises `ProgramError`
+        with the server's last words when it does not come up.
         """
-        user = server_account(accounts)
+        user = server_account(wanted.accounts)
+        template = wanted.template
         chosen = programs or (template.programs if template else postgres_programs.for_server())
         with private_directory(directory, user) as home, short_directory(home, user) as sockets:
             usable = reachable_programs(chosen, home, user)
             cluster = create_cluster(home, usable, user, template)
-            server = cls(cluster, _Place(sockets, tcp), {**write_extension(home, usable), **(settings or {})})
+            settings = {**write_extension(home, usable), **wanted.settings}
+            server = cls(cluster, sockets, wanted.tcp, settings)
             try:
-                server._start_somewhere(port)
+                server._start_somewhere(wanted.port)
                 yield server
             finally:
                 server._abandon()
@@ -106,12 +109,12 @@ class ScratchServer:
     @property
     def host(self) -> str:
         """The address in `host`: loopback, or the socket's directory without TCP."""
-        return LOOPBACK if self._place.tcp else str(self.socket_directory)
+        return LOOPBACK if self._tcp else str(self.socket_directory)
 
     @property
     def socket_directory(self) -> Path:
         """The private directory of the Unix socket."""
-        return self._place.socket_directory
+        return self._sockets
 
     @property
     def data_directory(self) -> Path:
@@ -252,8 +255,8 @@ class ScratchServer:
     def _start_somewhere(self, port: int) -> None:
         """Start on a free port; between finding and binding it somebody else may take it."""
         deadline = time.monotonic() + START_SECONDS
-        for _ in range(PORT_ATTEMPTS if self._place.tcp and not port else 1):
-            self.port = port or (free_port() if self._place.tcp else self.port)
+        for _ in range(PORT_ATTEMPTS if self._tcp and not port else 1):
+            self.port = port or (free_port() if self._tcp else self.port)
             if self._launch(deadline):
                 return
             if "in use" not in self.log():
@@ -289,7 +292,7 @@ class ScratchServer:
     def _command(self) -> Command:
         options = {
             **self._settings,
-            "listen_addresses": LOOPBACK if self._place.tcp else "",
+            "listen_addresses": LOOPBACK if self._tcp else "",
             "unix_socket_directories": str(self.socket_directory),
             "unix_socket_permissions": "0700",
             "port": str(self.port),

@@ -16,7 +16,7 @@ from time import monotonic
 from engine_backup.drivers import postgres_programs
 from engine_backup.drivers.archive_reader import open_archive
 from engine_backup.drivers.file_tree import find_paths
-from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.drivers.scratch_server import ScratchServer, Wanted
 from engine_backup.model.components import SCOPE_ALL
 from engine_backup.model.errors import EngineBackupError, ExitStatus
 from engine_backup.model.paths import LEFT_OUT_OF_BACKUP, SAVED_PATHS
@@ -77,7 +77,7 @@ def demonstrate(request: DemoRequest, console: Console) -> ExitStatus:
             sample, before = _build(request, stage, server, console)
             _back_up(stage, console)
         _destroy(stage, console)
-        with ScratchServer.start(programs=programs, port=server.port) as fresh:
+        with ScratchServer.start(Wanted(port=server.port), programs=programs) as fresh:
             _restore(stage, sample, fresh, console)
             comparison = compare(before, stage.root, stage.archive, sample.credentials)
             _tell(comparison, console)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from engine_backup.drivers import host, postgres_programs
 from engine_backup.drivers.postgres_programs import Programs
-from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.drivers.scratch_server import ScratchServer, Wanted
 from engine_backup.model.errors import EngineBackupError, ProgramError
 from engine_backup.model.facts import Credentials
 from engine_backup.model.places import DATA
@@ -87,9 +87,8 @@ class _Starting:
     def serve(self) -> None:
         """Run the server; what it raises before it is ready is for who waits."""
         try:
-            with ScratchServer.start(
-                self._directory, self._programs, settings(), tcp=False, accounts=self._accounts
-            ) as server:
+            wanted = Wanted(settings=settings(), tcp=False, accounts=self._accounts)
+            with ScratchServer.start(wanted, directory=self._directory, programs=self._programs) as server:
                 self.ready.set_result(server)
                 self.enough.wait()
         except BaseException as error:
