@@ -104,6 +104,8 @@ class TestRestore:
         ]
         assert found["scopes"] == ["files", "db"]
         assert any(f"connects to {target.address}" in note for note in found["notes"])
+        dumps = {note.split(" dump: not loaded")[0] for note in found["notes"] if " dump: not loaded" in note}
+        assert dumps == {"Engine"}
         assert fingerprint_tree(machine.root) == before
         assert machine.leftovers() == []
 

@@ -70,7 +70,7 @@ def plan_restore(request: RestoreRequest, facts: RestoreFacts, selection: Select
             *_relabelling(placed, components, _rewritten(request, facts)),
             *_hook_steps(request, facts, selection),
         ),
-        notes=_notes(facts, selection),
+        notes=_notes(facts, selection, components),
         warnings=(
             *request.surroundings.warnings,
             *facts.warnings,
@@ -123,15 +123,16 @@ def _rewritten(request: RestoreRequest, facts: RestoreFacts) -> tuple[Component,
     return tuple(BY_NAME[name] for name in request.changed if not is_only_a_server(name, request, facts))
 
 
-def _notes(facts: RestoreFacts, selection: Selection) -> tuple[str, ...]:
+def _notes(facts: RestoreFacts, selection: Selection, components: tuple[Component, ...]) -> tuple[str, ...]:
     notes = [
         f"connects to {t.credentials.address} as {t.credentials.user} ({t.origin.value})"
         for t in facts.targets
         if t.credentials
     ]
     notes += [f"not restored: {_shown(path)}: {reason}" for path, reason in selection.excluded]
-    for name, dump in facts.archive.dumps.items():
-        notes += [f"{BY_NAME[name].label} dump: not loaded: {line}" for line in dump.left_out]
+    for component in components:
+        dump = facts.archive.dumps.get(component.name)
+        notes += [f"{component.label} dump: not loaded: {line}" for line in (dump.left_out if dump else ())]
     return tuple(notes)
 
 
