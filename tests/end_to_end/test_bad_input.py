@@ -170,6 +170,15 @@ def test_archives_that_may_not_be_opened_are_listed(tmp_path: Path):
     assert "other files there: 1" in result.stdout
 
 
+def test_names_that_no_file_can_have(site: BackupSite, tmp_path: Path):
+    name = "x" * 300
+    assert_failed(site.back_up(f"--file={tmp_path / name}"), FAILURE, "File name too long", "--file=FILE")
+    listed = real_process.run(["list", str(tmp_path / name), str(golden.archive("4.5.7-scope-files"))])
+    assert listed.status == UNREADABLE
+    assert "4.5.7-scope-files.backup" in listed.stdout
+    assert "File name too long" in listed.stdout
+
+
 @pytest.mark.parametrize("mode", ["verify", "rollback", "commit", "journal"])
 def test_options_without_a_meaning_are_named_in_every_mode(mode: str, tmp_path: Path):
     file = [f"--file={golden.archive('4.5.7-scope-files')}"] if mode == "verify" else []

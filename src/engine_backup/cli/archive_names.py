@@ -34,7 +34,7 @@ def check_writable(given: str) -> None:
 
 def check_replaceable(file: Path) -> None:
     """Raise `UsageError` for a link such as /dev/stdout: a backup would take its place for everybody."""
-    if file.is_symlink() and file.parent.resolve().parts[1:2] in (("dev",), ("proc",)):
+    if os.path.islink(file) and file.parent.resolve().parts[1:2] in (("dev",), ("proc",)):  # noqa: PTH114
         raise UsageError(
             f"{file} stands for an open file, and cannot be replaced", "--file=- is standard output"
         )

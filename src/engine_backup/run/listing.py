@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -63,7 +64,7 @@ def list_archives(request: ListRequest, console: Console) -> ExitStatus:
     looked: list[_Looked] = []
     others = 0
     for place in request.places:
-        found = list(_below(place)) if place.is_dir() else [_look(place, named=True)]
+        found = list(_below(place)) if os.path.isdir(place) else [_look(place, named=True)]  # noqa: PTH112
         archives = [row for row in found if row.named or not _is_other(row)]
         looked += archives
         others += len(found) - len(archives)
