@@ -441,6 +441,7 @@ def test_an_ordinary_user_drills_without_a_log_of_the_system(sample_site: DrillS
     as_nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
     result = real_process.run(words, as_nobody).check()
     assert "there is no log of this drill" in result.stderr
+    assert "log file: /dev/null" in result.stdout
     assert "the owner of" in result.stderr
     assert (own / "engine.backup.drill.json").exists()
     sample_site.assert_nothing_left()

@@ -61,7 +61,7 @@ def perform(request: Request, console: Console) -> ExitStatus:
     with _log_of(request, console) as log:
         reporter = Reporter(console, log, quiet=surroundings.json)
         try:
-            _head(request, reporter)
+            _head(request, reporter, log.path)
             return _run(request, reporter)
         except OSError as error:
             failure = _describe(error, request)
@@ -135,19 +135,19 @@ def _check_product_version(request: _LoggedRequest) -> None:
         Version.parse(request.surroundings.product_version)
 
 
-def _head(request: _LoggedRequest, reporter: Reporter) -> None:
+def _head(request: _LoggedRequest, reporter: Reporter, log: Path) -> None:
     """Print the lines that callers look for (contract K4)."""
     surroundings = request.surroundings
     if isinstance(request, JournalRequest):
         reporter.note(f"Start of engine-backup mode {request.mode}")
-        reporter.say(f"log file: {surroundings.log}")
+        reporter.say(f"log file: {log}")
         return
     mode, scopes = MODES[type(request)], surroundings.scopes
     reporter.note(f"Start of engine-backup mode {mode} scope {','.join(scopes)} file {request.file}")
     reporter.say(f"Start of engine-backup with mode '{mode}'")
     reporter.say(f"scope: {','.join(scopes)}")
     reporter.say(f"archive file: {request.file}")
-    reporter.say(f"log file: {surroundings.log}")
+    reporter.say(f"log file: {log}")
 
 
 def _run(request: _LoggedRequest, reporter: Reporter) -> ExitStatus:
