@@ -170,6 +170,13 @@ def test_archives_that_may_not_be_opened_are_listed(tmp_path: Path):
     assert "other files there: 1" in result.stdout
 
 
+@pytest.mark.parametrize("words", [["list", "."], ["verify", "--file=a"], ["backup", "--root=x"]])
+def test_a_current_directory_that_is_gone(words: list[str], tmp_path: Path):
+    gone = ("sh", "-c", 'cd "$0" && rmdir "$0" && exec "$@"', str(tmp_path))
+    result = real_process.run(words, gone)
+    assert_failed(result, FAILURE, "cannot look at the current directory", "another directory")
+
+
 def test_names_that_no_file_can_have(site: BackupSite, tmp_path: Path):
     name = "x" * 300
     assert_failed(site.back_up(f"--file={tmp_path / name}"), FAILURE, "File name too long", "--file=FILE")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from engine_backup.cli.console import TextConsole
 from engine_backup.cli.environment import Environment
 from engine_backup.cli.parser import SHOW, Settings, build_parser, parse
-from engine_backup.model.errors import EngineBackupError, ExitStatus, InterruptedByUserError
+from engine_backup.model.errors import EngineBackupError, ExitStatus, InterruptedByUserError, UsageError
 from engine_backup.run import stopping
 
 if TYPE_CHECKING:
@@ -45,10 +45,9 @@ def run(words: Sequence[str], environment: Environment) -> int:
         if SHOW in settings:
             _show(console, settings)
             return ExitStatus.SUCCESS
-        from engine_backup.cli.request_building import build_request
         from engine_backup.run.dispatch import perform
 
-        request: Request = build_request(settings, environment)
+        request = _request(settings, environment)
         status = perform(request, console)
         return ExitStatus.FAILURE if console.lost and not status and _is_read(request) else status
     except (EngineBackupError, InterruptedByUserError) as error:
@@ -56,6 +55,18 @@ def run(words: Sequence[str], environment: Environment) -> int:
         return error.status
     finally:
         console.abandon_unread()
+
+
+def _request(settings: Settings, environment: Environment) -> Request:
+    from engine_backup.cli.request_building import build_request
+
+    try:
+        return build_request(settings, environment)
+    except OSError as error:  # of a current directory that was removed, for one
+        place = os.fsdecode(error.filename) if error.filename else "the current directory"
+        raise UsageError(
+            f"cannot look at {place}: {error.strerror}", "go to another directory, or name another place"
+        ) from error
 
 
 def _is_read(request: Request) -> bool:
