@@ -193,7 +193,7 @@ def test_no_program_of_postgresql_is_needed_for_dumps_as_they_are(tmp_path: Path
     words = ("extract", golden.archive("4.5.7-default"), "--pg-bindir=/nowhere")
     command(*words, "--component=engine", "--fqdn", f"--output={tmp_path}/out").check()
     done = command(*words, "--component=engine", "--as=sql")
-    assert_failed(done.result, FAILURE, "pg_restore in /nowhere", "bin directory")
+    assert_failed(done.result, FAILURE, "pg_restore in /nowhere", "--pg-bindir")
     assert done.data == b""
 
 

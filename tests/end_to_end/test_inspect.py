@@ -482,9 +482,9 @@ def test_bad_files_end_as_with_verify(machine: Machine, tmp_path: Path, kind: st
 def test_what_is_no_file(machine: Machine, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    for place, status in ((tmp_path, 4), (pipe, 4), (Path("/dev/zero"), 4), (tmp_path / "missing", 1)):
+    for place in (tmp_path, pipe, Path("/dev/zero"), tmp_path / "missing"):
         result = inspect(machine, place)
-        assert (result.status, len(result.fatal)) == (status, 1), place
+        assert (result.status, len(result.fatal)) == (4, 1), place
         assert str(place) in result.fatal[0]
 
 
