@@ -161,6 +161,19 @@ def test_places_where_an_ordinary_user_may_not_look(
     assert_failed(result, status, message)
 
 
+def test_an_archive_that_may_not_be_read(tmp_path: Path):
+    (tmp_path / "a.backup").touch(mode=0)
+    result = real_process.run(["inspect", str(tmp_path / "a.backup")], ORDINARY)
+    assert_failed(result, UNREADABLE, "a.backup: Permission denied", "who may read it")
+
+
+def test_a_temporary_directory_where_nobody_may_write(tmp_path: Path):
+    (tmp_path / "closed").mkdir(mode=0o500)
+    archive = str(golden.archive("3.3.5-default"))
+    result = real_process.run(["inspect", archive, f"--tmpdir={tmp_path / 'closed'}"], ORDINARY)
+    assert_failed(result, FAILURE, "cannot create a private directory", "choose another place with --tmpdir")
+
+
 def test_archives_that_may_not_be_opened_are_listed(tmp_path: Path):
     shutil.copy(golden.archive("4.5.7-scope-files"), tmp_path / "open.backup")
     (tmp_path / "closed.backup").touch(mode=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -28,7 +29,8 @@ def open_file(path: Path) -> BinaryIO:
         except PermissionError:
             descriptor = os.open(path, flags)
     except OSError as error:
-        raise UnreadableArchiveError(f"cannot open {path}: {error.strerror}") from error
+        hint = "run as who may read it, or name another" if error.errno == errno.EACCES else ""
+        raise UnreadableArchiveError(f"cannot open {path}: {error.strerror}", hint) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise UnreadableArchiveError(f"{path} is no regular file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ def private_directory(parent: Path, option: str = "--tmpdir=DIR") -> Iterator[Pa
             directory = stack.enter_context(private_directories.private_directory(parent))
         except OSError as error:
             message = f"cannot create a private directory in {parent}: {error.strerror}"
-            raise EngineBackupError(
-                message, f"make room there, or choose another place with {option}"
-            ) from error
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            room = "make room there, or " if full else ""
+            raise EngineBackupError(message, f"{room}choose another place with {option}") from error
         yield directory
