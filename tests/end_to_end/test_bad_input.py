@@ -156,7 +156,7 @@ def test_places_where_an_ordinary_user_may_not_look(
     (tmp_path / closed).mkdir(parents=True)
     (tmp_path / closed).chmod(0)
     archive = golden.archive("4.5.7-scope-files")
-    result = real_process.run(words.format(root=tmp_path, archive=archive).split(), ORDINARY)
+    result = real_process.run([w.format(root=tmp_path, archive=archive) for w in words.split()], ORDINARY)
     (tmp_path / closed).chmod(0o700)
     assert_failed(result, status, message)
 

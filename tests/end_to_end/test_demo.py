@@ -35,7 +35,13 @@ def demo(*words: str) -> tuple[int, str]:
     return status, shown.getvalue()
 
 
-@pytest.mark.parametrize("programs", postgres_programs.with_server(), ids=lambda p: f"PostgreSQL {p.major}")
+@pytest.mark.parametrize(
+    "programs",
+    [
+        pytest.param(found, id=f"PostgreSQL {found.major}", marks=[pytest.mark.thorough] * (number > 0))
+        for number, found in enumerate(postgres_programs.with_server())
+    ],
+)
 def test_everything_is_back_on_every_installed_postgresql(programs):
     status, shown = demo("--vms=8", "--days=1", f"--pg-bindir={programs.directory}")
     assert status == 0, shown

@@ -31,13 +31,13 @@ OWN_NETWORK = ("unshare", "--net", "--", "sh", "-c", 'ip link set lo up && exec 
 HOSTED_ENGINE_CALL = ("--provision-all-databases", "--restore-permissions")
 ACCEPTED_BY_4_5_7 = [
     "4.3.10.4-default",
-    "4.4.10.7-default",
+    pytest.param("4.4.10.7-default", marks=pytest.mark.thorough),
     "4.5.7-default",
     pytest.param("4.5.7-small-size", marks=pytest.mark.thorough),
     pytest.param("4.5.7-uncompressed", marks=pytest.mark.thorough),
 ]
 OF_THEIR_OWN_TIME = ["3.3.5-default", "3.4.4-default", "3.6.3.4-default", "4.0.6.3-default"]
-WITH_REPORTS = ["3.4.4-default", "3.6.3.4-default"]
+WITH_REPORTS = [pytest.param("3.4.4-default", marks=pytest.mark.thorough), "3.6.3.4-default"]
 REPORTS = "reports"
 PROPERTIES = "var/lib/ovirt-engine-reports/build-conf/master.properties"
 
