@@ -21,6 +21,9 @@ from pathlib import Path
 from benchmarks import processes
 
 PERIOD_SECONDS = 0.25
+# Short programs are looked at more often, so that their last state is seen.
+PART_OF_TIME = 8
+SHORTEST_SECONDS = 0.01
 LAST_WORDS = 2000
 QUIET = 0.3  # processor seconds of a second
 
@@ -137,6 +140,7 @@ def _watch(pid: int, watched: Sequence[Path]) -> tuple[Peaks, tuple[int, resourc
 
 
 def _sample(pid: int, watched: Sequence[Path], peaks: Peaks, over: threading.Event) -> None:
+    begun = time.monotonic()
     while True:
         family = processes.family(pid)
         peaks.own_memory = max(peaks.own_memory, processes.highest_memory(pid))
@@ -145,7 +149,8 @@ def _sample(pid: int, watched: Sequence[Path], peaks: Peaks, over: threading.Eve
         for member in family:
             sizes.update(processes.nameless_files(member))
         peaks.files.append(sizes)
-        if over.wait(PERIOD_SECONDS):
+        so_far = time.monotonic() - begun
+        if over.wait(min(PERIOD_SECONDS, max(SHORTEST_SECONDS, so_far / PART_OF_TIME))):
             return
 
 
