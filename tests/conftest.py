@@ -38,4 +38,4 @@ def restore_target(sample_template: SampleTemplate, tmp_path: Path) -> Iterator[
         yield machine
 
 
-pytest_plugins = ["tests.support.sample"]
+pytest_plugins = ["tests.support.lasting", "tests.support.sample"]

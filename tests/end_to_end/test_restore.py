@@ -21,6 +21,8 @@ from engine_backup.model.components import BY_NAME, DATABASES
 from engine_backup.model.facts import Credentials
 from engine_backup.model.secret import Secret
 from engine_backup.sample.compare import BACKUP_EVENTS, fingerprint_databases, fingerprint_tree
+from tests.support import golden
+from tests.support.lasting import identity
 from tests.support.machine import Machine, Result, change_options, login
 from tests.support.sample import Original, clean_machine
 
@@ -596,3 +598,16 @@ def test_one_scope_at_a_time(component, target: Target):
     assert restored[component.name].tables == target.original.databases[component.name].tables
     assert not (target.machine.root / "etc/pki").exists()
     assert component.conf_prefix + "DB_PASSWORD" in conf.read_text()
+
+
+def test_what_was_restored_is_on_the_disk_when_the_restore_has_ended(
+    tmp_path: Path, lasting: set[tuple[int, int]]
+) -> None:
+    machine = Machine(tmp_path)
+    machine.install()
+    shutil.copy2(golden.archive("4.5.7-scope-files"), machine.archive)
+    machine.engine_backup("restore", "--scope=files", "--product-version=4.5.7").check()
+    restored = machine.root / "etc/pki/ovirt-engine"
+    places = [restored, *(path for path in restored.rglob("*") if not path.is_symlink())]
+    assert len(places) > 10
+    assert [path for path in places if identity(path) not in lasting] == []

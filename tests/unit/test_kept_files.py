@@ -12,6 +12,7 @@ import pytest
 from engine_backup.drivers.kept_files import KeptFiles
 from engine_backup.drivers.kept_records import RECORDS
 from engine_backup.model.errors import EngineBackupError
+from tests.support.lasting import identity
 
 
 @pytest.fixture
@@ -161,21 +162,6 @@ def test_a_link_to_a_file_that_cannot_come_back_comes_back(root, place):
     assert (root / "etc/first").read_text() == "former first"
 
 
-@pytest.fixture
-def lasting(monkeypatch: pytest.MonkeyPatch) -> set[tuple[int, int]]:
-    """Return where device and inode of all stand that was brought to the disk."""
-    lasting: set[tuple[int, int]] = set()
-    real = os.fsync
-
-    def noted(descriptor: int) -> None:
-        real(descriptor)
-        status = os.fstat(descriptor)
-        lasting.add((status.st_dev, status.st_ino))
-
-    monkeypatch.setattr(os, "fsync", noted)
-    return lasting
-
-
 def test_copies_are_on_the_disk_before_what_they_stand_in_for_goes(root, place, lasting):
     if place.stat().st_dev == root.stat().st_dev:
         pytest.skip("no copies are made on the same file system")
@@ -200,8 +186,3 @@ def test_what_was_changed_is_made_lasting(root, kept, lasting):
     lasting.clear()
     kept.make_lasting()
     assert lasting == {identity(root / name) for name in (".", "etc", "etc/first", "top")}
-
-
-def identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
