@@ -17,6 +17,7 @@ from tests.faults import scenarios
 from tests.faults.bench import Bench
 from tests.faults.invariants import State, as_complete, leftovers, snapshot
 from tests.faults.namespace import Namespace
+from tests.support.divided_archives import back_up_in_parts
 from tests.support.machine import Machine
 from tests.support.old_pkcs12 import plant_old_pkcs12
 
@@ -42,12 +43,16 @@ HOSTED_ENGINE = (
 
 @dataclass(eq=False)
 class Ground:
-    """Machines by scenario, made when they are first needed."""
+    """Machines by scenario, made when they are first needed.
+
+    `archive` is loaded part by part; `whole`, of the same engine, has no parts.
+    """
 
     directory: Path
     sockets: Path
     sample: SampleEngine
     archive: Path
+    whole: Path
     port: int
     benches: dict[str, Bench] = field(default_factory=dict)
     clean: set[str] = field(default_factory=set)
@@ -101,7 +106,7 @@ class Ground:
         prepare, options = build[scenario]
         home = self.directory / scenario.replace(" ", "-")
         bench = scenarios.new_bench(home, self.sockets, self.port, options)
-        shutil.copy2(self.archive, bench.machine.archive)
+        shutil.copy2(self.whole if scenario == IN_PLACE else self.archive, bench.machine.archive)
         try:
             prepare(bench, self.sample)
             bench.keep_as_template()
@@ -138,7 +143,8 @@ def made_ground() -> Iterator[Ground]:
                 connection.commit()
             plant_old_pkcs12(machine.root)
             machine.engine_backup("backup").check()
+            back_up_in_parts(machine, directory / "parts.backup")
             port = server.port
-        ground = Ground(directory, sockets, sample, machine.archive, port)
+        ground = Ground(directory, sockets, sample, directory / "parts.backup", machine.archive, port)
         stack.callback(ground.close)
         yield ground

@@ -1,4 +1,4 @@
-"""Where the rows of each table lie, entered into dumps that went through a pipe."""
+"""Where the rows of each table lie in dumps that went through a pipe: entered there, or a frame for each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine_backup.drivers import dump_offsets, postgres, postgres_programs
+from engine_backup.drivers import (
+    compression,
+    custom_dump_entries,
+    dump_offsets,
+    postgres,
+    postgres_programs,
+    zstd_frames,
+)
+from engine_backup.drivers.dump_frames import FramedWriter
 from engine_backup.drivers.postgres import conninfo
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.drivers.scratch_server import ScratchServer
@@ -108,3 +116,61 @@ def test_pieces_of_any_size_looked_through_in_either_way_give_the_same(
         results.add(target.read_bytes())
     assert len(results) == 1
     assert content not in results
+
+
+def framed(content: bytes, least: int, piece: int = 1 << 20) -> list[bytes]:
+    """Pack a dump in frames, given in pieces, and return what is in each frame."""
+    sink = io.BytesIO()
+    with compression.open_writer(sink, "zstd") as writer:
+        target = FramedWriter(writer, least)
+        for start in range(0, len(content), piece):
+            target.write(content[start : start + piece])
+    packed = sink.getvalue()
+    places = zstd_frames.find(io.BytesIO(packed), len(packed))
+    slices = (packed[start:end] for start, end in zip(places, places[1:]))
+    return [compression.open_reader(io.BytesIO(frame), "zstd", "frame").read() for frame in slices]
+
+
+@pytest.mark.parametrize("programs", PROGRAMS, ids=MAJORS)
+def test_each_table_has_a_frame(programs, database):
+    content = dump(database, programs, "-Z0")
+    frames = framed(content, least=1)
+    contents = custom_dump_entries.read(io.BytesIO(content), "dump")
+    begun = [custom_dump_entries.first_number(io.BytesIO(frame)) for frame in frames[1:]]
+    with_rows = [entry.number for entry in contents.entries if entry.has_rows]
+    assert len(with_rows) == 4
+    assert contents.first == with_rows[0]
+    assert begun == (with_rows if len(frames[0]) == contents.size else with_rows[1:])
+    assert frames[0].startswith(b"PGDMP")
+    assert b"".join(frames) == content
+
+
+@pytest.mark.parametrize("programs", PROGRAMS, ids=MAJORS)
+def test_what_needs_what_is_read(programs, database):
+    contents = custom_dump_entries.read(io.BytesIO(dump(database, programs, "-Z0")), "dump")
+    by_number = {entry.number: entry for entry in contents.entries}
+    kinds = {
+        (
+            entry.description,
+            tuple(by_number[number].description for number in entry.needs if number in by_number),
+        )
+        for entry in contents.entries
+    }
+    assert {("TABLE DATA", ("TABLE",)), ("CONSTRAINT", ("TABLE",)), ("SEQUENCE SET", ("SEQUENCE",))} <= kinds
+
+
+def test_small_tables_share_a_frame(database):
+    content = dump(database, PROGRAMS[0], "-Z0")
+    assert framed(content, least=1 << 30) == [content]
+    sizes = [len(frame) for frame in framed(content, least=2000)]
+    assert 1 < len(sizes) < 4
+    assert all(size >= 2000 for size in sizes[:-1])
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(piece=st.integers(1, 5000))
+def test_pieces_of_any_size_give_the_same_dump(piece, database):
+    content = dump(database, PROGRAMS[0], "-Z0")
+    frames = framed(content, 1, piece)
+    assert b"".join(frames) == content
+    assert all(custom_dump_entries.first_number(io.BytesIO(frame)) for frame in frames[1:])

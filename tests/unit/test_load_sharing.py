@@ -19,7 +19,8 @@ WORKS = st.lists(
         size=SIZES,
         unpacked_size=st.none() | SIZES,
         asked=st.none() | st.integers(1, 100),
-    ),
+        divided=st.booleans(),
+    ).filter(lambda work: work.unpacked_size is not None or not work.divided),
     max_size=6,
     unique_by=lambda work: work.name,
 )
@@ -43,9 +44,12 @@ def test_unpacked_dumps_fit_together(works, cores, free):
 
 
 @given(WORKS, CORES, SIZES)
-def test_a_stream_has_one_reader_and_a_file_more(works, cores, free):
-    for share in share_out(works, cores, free).values():
-        assert (share.jobs > 1) is share.unpacked
+def test_a_stream_has_one_reader_and_a_file_or_parts_have_more(works, cores, free):
+    divided = {work.name for work in works if work.divided}
+    for name, share in share_out(works, cores, free).items():
+        assert share.divided is (name in divided)
+        assert share.divided or (share.jobs > 1) is share.unpacked
+        assert not (share.divided and share.unpacked)
         assert share.jobs >= 1
 
 
@@ -76,7 +80,26 @@ def test_the_larger_one_has_no_fewer_processes(works, cores):
 
 @given(st.integers(1, 6), CORES)
 def test_databases_are_loaded_side_by_side(count, cores):
-    assert min(count, 2) <= at_once(count, cores) <= count
+    assert min(count, 2) <= at_once([Share(1, unpacked=False)] * count, cores) <= count
+
+
+@given(WORKS.filter(bool), CORES, SIZES)
+def test_no_more_loads_go_on_than_there_are_or_processors_or_as_were_asked_for(works, cores, free):
+    shares = share_out(works, cores, free).values()
+    found = at_once(shares, cores)
+    assert 1 <= found <= sum(share.jobs if share.divided else 1 for share in shares)
+    assert found <= max(cores, 2, *(work.asked or 0 for work in works))
+    assert all(found >= share.jobs for share in shares if share.divided)
+
+
+def test_parts_keep_the_processors_busy_and_no_more():
+    works = [Work("engine", 2 * GIB, GIB, divided=True), Work("dwh", 6 * GIB, GIB, divided=True),
+             Work("keycloak", 1 << 20, 1 << 20)]  # fmt: skip
+    for cores, jobs, together in ((2, (2, 1), 2), (8, (6, 2), 8), (1, (1, 1), 2)):
+        shares = share_out(works, cores, free_space=0)
+        assert (shares["dwh"].jobs, shares["engine"].jobs) == jobs
+        assert not any(share.reason or share.unpacked for share in shares.values())
+        assert at_once(shares.values(), cores) == together
 
 
 def test_processors_go_to_the_large_ones():

@@ -9,6 +9,7 @@ import pytest
 
 from engine_backup.model.archive import DumpMember
 from engine_backup.model.components import BY_NAME
+from engine_backup.model.divided_dumps import DividedDump, DumpEntry, Frame
 from engine_backup.model.facts import (
     ArchiveFacts,
     Credentials,
@@ -162,6 +163,20 @@ def test_what_cannot_be_unpacked_is_streamed(changed):
     assert (load.jobs, load.unpacked) == (1, False)
     why = "(streamed: no room for" if changed.member.dump_format == CUSTOM else "(streamed, without"
     assert why in str(load)
+
+
+def test_a_dump_in_parts_needs_no_room():
+    rows = [DumpEntry(number, "TABLE DATA", 3, (), has_rows=True) for number in (7, 8)]
+    parts = DividedDump(100, tuple(rows), (Frame(0, 10, 7), Frame(10, 20, 8)))
+    divided = replace(dump("dwh"), kept="7; 0 1 TABLE DATA a\n8; 0 2 TABLE DATA b\n", divided=parts)
+    for kept, expected in (
+        (divided.kept, "streamed in 2 parts, 3 jobs, without"),
+        ("", "unpacked first, 3 jobs, "),
+    ):
+        found = load_steps(request(), facts("engine", "dwh", dwh=replace(divided, kept=kept)), Provisioning())
+        load = loads(found)["dwh"]
+        assert expected in str(load)
+        assert (load.order is None) is load.unpacked
 
 
 def test_settings_come_from_the_memory_that_all_share():

@@ -7,6 +7,8 @@ every byte that comes in must belong to a whole stream, or the input counts as d
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO, Protocol, cast
 
 from engine_backup.drivers.compressors import COMPRESSORS, Compressing, Compressor
@@ -14,7 +16,7 @@ from engine_backup.model.archive import ReadLimits
 from engine_backup.model.errors import DamagedArchiveError, HostileArchiveError
 
 NONE = ""
-CHUNK = 1 << 18
+CHUNK = 1 << 15
 # xz and lzma ask for multiples of four bytes, gzip for none in particular; both are
 # what `gzip -d` and `xz -d` accept, because tapes and block devices pad with zeros.
 ZERO_PADDED = ("gzip", "xz")
@@ -56,9 +58,9 @@ def open_writer(sink: Sink, compressor: str, level: int | None = None, workers: 
     of threads where the compressor has threads (zstd). Without compressor bytes go through as they are.
     """
     if compressor == NONE:
-        return CompressingWriter(sink, None)
+        return CompressingWriter(sink, lambda: None)
     row = COMPRESSORS[compressor]
-    return CompressingWriter(sink, row.writer(row.level if level is None else level, workers))
+    return CompressingWriter(sink, partial(row.writer, row.level if level is None else level, workers))
 
 
 class CompressingWriter:
@@ -67,9 +69,10 @@ class CompressingWriter:
     Used with `with`: when the block fails, the stream stays unfinished, so that it never looks whole.
     """
 
-    def __init__(self, sink: Sink, stream: Compressing | None) -> None:
+    def __init__(self, sink: Sink, begin: Callable[[], Compressing | None]) -> None:
         self._sink = sink
-        self._stream = stream
+        self._begin = begin
+        self._stream = begin()
 
     def write(self, data: bytes, /) -> int:
         """Compress all of `data` and return its length."""
@@ -77,6 +80,12 @@ class CompressingWriter:
         if packed:
             self._sink.write(packed)
         return len(data)
+
+    def begin_frame(self) -> None:
+        """End the stream, and let what follows begin another one, which can be unpacked by itself."""
+        if self._stream is not None:
+            self._sink.write(self._stream.flush())
+            self._stream = self._begin()
 
     def close(self) -> None:
         """Write what the compressor still holds."""

@@ -63,11 +63,15 @@ def _is_packed(version: tuple[int, int], fields: Fields) -> bool:
 
 
 class Fields:
-    """The numbers and texts of a dump, in their order; raises `DamagedArchiveError` when they end."""
+    """The numbers and texts of a dump, in their order; raises `DamagedArchiveError` when they end.
+
+    `place` is how many bytes were read.
+    """
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self.number_size = 4
         self.offset_size = 8
+        self.place = 0
         self._stream = stream
         self._name = name
 
@@ -93,4 +97,5 @@ class Fields:
         data = self._stream.read(count)
         if len(data) < count:
             raise DamagedArchiveError(f"{self._name} is cut off")
+        self.place += count
         return data

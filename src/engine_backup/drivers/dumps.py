@@ -25,7 +25,7 @@ from engine_backup.model.excluded_data import TableName
 from engine_backup.model.facts import Credentials
 from engine_backup.model.presets import CUSTOM, Encoding
 
-COPY_BYTES = 1 << 18
+COPY_BYTES = 1 << 15
 
 # What stock passes (reference 4.2), so that both tools' dumps look alike.
 DUMP_ARGUMENTS = ("--no-password", "--encoding=UTF8", "--disable-dollar-quoting", "--disable-triggers")

@@ -8,6 +8,7 @@ from enum import Enum
 
 from engine_backup.model.archive import DumpMember, FileEntry
 from engine_backup.model.components import Component
+from engine_backup.model.divided_dumps import DividedDump
 from engine_backup.model.engine_setup import ArchivedSetup, SetupFacts
 from engine_backup.model.errors import Problem
 from engine_backup.model.excluded_data import TableFact
@@ -160,7 +161,8 @@ class DumpFacts:
     `unpacked_size` in bytes, None when only unpacking would tell. `privileges` are what dumps do
     not hold, as the manifest tells them. `tables` are those that it makes, as `schema.name`; `owners` own
     them. `database` is the one it was made of, `role` who made it, as the manifest tells. `excluded` are
-    tables whose rows were left out on purpose. Empty where nothing says so.
+    tables whose rows were left out on purpose. Empty where nothing says so. `divided`: its parts can be read
+    one by one.
     """
 
     member: DumpMember
@@ -177,6 +179,7 @@ class DumpFacts:
     role: str = ""
     tables: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    divided: DividedDump | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 NO_COMPRESSOR = ""
 CUSTOM, PLAIN = "custom", "plain"
+ZSTD = "zstd"
 DUMP_FORMATS: tuple[str, ...] = (PLAIN, CUSTOM)
 
 # What `--*-compressor=` takes (reference 10.1), and zstd, which stock runs where the program is installed.
@@ -13,7 +14,7 @@ COMPRESSOR_WORDS: dict[str, str] = {
     "gzip": "gzip",
     "bzip2": "bzip2",
     "xz": "xz",
-    "zstd": "zstd",
+    "zstd": ZSTD,
     "None": NO_COMPRESSOR,
 }
 
@@ -43,6 +44,11 @@ class Encoding:
     packing: Packing
     own_level: int = 0
 
+    @property
+    def in_frames(self) -> bool:
+        """Whether it is packed so that its tables can be unpacked one by one."""
+        return self.dump_format == CUSTOM and self.packing.compressor == ZSTD
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -64,7 +70,7 @@ ZSTD_LEVEL = 2
 XZ_FILES_LEVEL = 2
 FILES = Packing("xz", XZ_FILES_LEVEL)
 
-DEFAULT = Preset("default", Packing(NO_COMPRESSOR), FILES, Encoding(CUSTOM, Packing("zstd", ZSTD_LEVEL)))
+DEFAULT = Preset("default", Packing(NO_COMPRESSOR), FILES, Encoding(CUSTOM, Packing(ZSTD, ZSTD_LEVEL)))
 CLASSIC = Preset(
     "classic",
     Packing(NO_COMPRESSOR),
@@ -72,7 +78,7 @@ CLASSIC = Preset(
     Encoding(CUSTOM, Packing(NO_COMPRESSOR), CLASSIC_LEVEL),
 )
 FAST_BACKUP = Preset(
-    "fast-backup", Packing(NO_COMPRESSOR), Packing("gzip", 1), Encoding(CUSTOM, Packing("zstd", 1))
+    "fast-backup", Packing(NO_COMPRESSOR), Packing("gzip", 1), Encoding(CUSTOM, Packing(ZSTD, 1))
 )
 FAST_RESTORE = Preset(
     "fast-restore",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from engine_backup.model.archive import FileEntry
 from engine_backup.model.components import AfterLoad, Component
+from engine_backup.model.divided_dumps import LoadOrder
 from engine_backup.model.engine_setup import RunEngineSetup
 from engine_backup.model.errors import Problem
 from engine_backup.model.facts import Credentials
@@ -98,7 +99,7 @@ class LoadDump:
     `final_name` is what the database is called in the end. `unpacked`: the dump is unpacked to the
     temporary directory first, which lets `jobs` processes load it at the same time; else it is streamed.
     `settings` are names and values for the sessions that load. `reason`: why it is not unpacked although
-    several processes could load it then.
+    several processes could load it then. `order`: it is loaded part by part, `jobs` parts at the same time.
     """
 
     component: Component
@@ -109,18 +110,24 @@ class LoadDump:
     final_name: str = ""
     settings: tuple[tuple[str, str], ...] = ()
     reason: str = ""
+    order: LoadOrder | None = None
 
     def __str__(self) -> str:
-        how = f"unpacked first, {self.jobs} jobs" if self.unpacked else "streamed"
-        how += f": {self.reason}" if self.reason else ""
         grants = "with" if self.permissions else "without"
         place = self.credentials.address
-        return f"load the {self.component.label} database into {place} ({how}, {grants} permissions)"
+        return f"load the {self.component.label} database into {place} ({self._way}, {grants} permissions)"
+
+    @property
+    def _way(self) -> str:
+        if self.order is not None:
+            return f"streamed in {len(self.order.parts)} parts, {self.jobs} jobs"
+        way = f"unpacked first, {self.jobs} jobs" if self.unpacked else "streamed"
+        return f"{way}: {self.reason}" if self.reason else way
 
 
 @dataclass(frozen=True)
 class LoadDumps:
-    """Load dumps in this order, `at_once` of them at the same time; the first that fails ends the others.
+    """Load dumps, or parts of them, `at_once` of them at the same time; the first that fails ends the others.
 
     `analyze`: statistics of a database that is loaded are gathered while others still are being loaded.
     """
@@ -133,7 +140,8 @@ class LoadDumps:
         if len(self.loads) == 1:
             return str(self.loads[0])
         lines = "".join(f"\n     {load}" for load in self.loads)
-        return f"load {len(self.loads)} databases, {self.at_once} at a time:{lines}"
+        what = "databases" if all(load.order is None for load in self.loads) else "databases, their parts"
+        return f"load {len(self.loads)} {what}, {self.at_once} at a time:{lines}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from engine_backup.model.components import AfterLoad, Component
+from engine_backup.model.divided_dumps import LoadOrder
 from engine_backup.model.facts import Credentials, DumpFacts, RestoreFacts, TargetDatabase
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.requests import RestoreRequest
@@ -19,6 +20,7 @@ from engine_backup.model.steps import (
     Loaded,
 )
 from engine_backup.plan import database_checks, hosted_engine, space
+from engine_backup.plan.load_order import load_order
 from engine_backup.plan.load_settings import Settings, load_settings, server_memory
 from engine_backup.plan.load_sharing import LEAST_AT_ONCE, MOST_JOBS, Share, Work, at_once, share_out
 from engine_backup.plan.provisioning import Provisioning
@@ -35,25 +37,30 @@ def with_permissions(request: RestoreRequest, made: Provisioning) -> bool:
 def load_steps(request: RestoreRequest, facts: RestoreFacts, made: Provisioning) -> tuple[object, ...]:
     """Return the steps for all databases with a log-in, the largest first."""
     chosen = {t.component.name: t for t in facts.targets if t.credentials is not None}
-    works = [_work(t, request, facts) for t in chosen.values()]
+    orders = {name: _order(facts.archive.dumps[name]) for name in chosen}
+    works = [_work(t, request, facts, divided=orders[name] is not None) for name, t in chosen.items()]
     shares = share_out(works, facts.cores, facts.free_space)
     jobs = sum(share.jobs for share in shares.values())
     rules = _Rules(request, facts, made)
-    loads = tuple(rules.load(chosen[name], share, jobs) for name, share in shares.items())
+    loads = tuple(rules.load(chosen[name], share, jobs, orders[name]) for name, share in shares.items())
     return (
         *(step for target in chosen.values() for step in rules.extensions(target)),
-        *((LoadDumps(loads, at_once(len(loads), facts.cores), request.analyze),) if loads else ()),
+        *((LoadDumps(loads, at_once(shares.values(), facts.cores), request.analyze),) if loads else ()),
         *(step for target in chosen.values() for step in rules.fixes(target)),
         *(step for target in chosen.values() for step in rules.cleaning(target)),
         *rules.analyzing(chosen.values()),
     )
 
 
-def _work(target: TargetDatabase, request: RestoreRequest, facts: RestoreFacts) -> Work:
+def _order(dump: DumpFacts) -> LoadOrder | None:
+    return None if dump.divided is None else load_order(dump.kept, dump.divided)
+
+
+def _work(target: TargetDatabase, request: RestoreRequest, facts: RestoreFacts, divided: bool) -> Work:
     name = target.component.name
     dump = facts.archive.dumps[name]
     size = space.database_need(dump, facts.archive.recorded_sizes.get(name)).size
-    return Work(name, size, _unpacked_size(dump), request.restore_jobs.get(name))
+    return Work(name, size, _unpacked_size(dump), request.restore_jobs.get(name), divided)
 
 
 def _unpacked_size(dump: DumpFacts) -> int | None:
@@ -81,7 +88,7 @@ class _Rules:
             return []
         return [CreateExtensions(component, self._login(target), missing)]
 
-    def load(self, target: TargetDatabase, share: Share, jobs: int) -> LoadDump:
+    def load(self, target: TargetDatabase, share: Share, jobs: int, order: LoadOrder | None) -> LoadDump:
         """Return one load; `jobs` is how many processes all loads have together."""
         component = target.component
         return LoadDump(
@@ -93,6 +100,7 @@ class _Rules:
             _final(target).database,
             self._settings(target, jobs),
             share.reason,
+            order,
         )
 
     def fixes(self, target: TargetDatabase) -> list[ApplyFixes]:

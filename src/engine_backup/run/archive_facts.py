@@ -14,6 +14,7 @@ from typing import Optional
 from engine_backup.drivers import (
     certificates,
     config_files,
+    divided_dump,
     dumps,
     otopi_answers,
     postgres_programs,
@@ -134,6 +135,7 @@ def _custom(archive: Archive, member: DumpMember, programs: tuple[Programs, ...]
         role=_recorded(archive, member, "role"),
         excluded=manifest.excluded_tables(archive.manifest, member.member),
         tables=load_rules.made_tables(contents.entries),
+        divided=divided_dump.observe(archive, member),
     )
 
 

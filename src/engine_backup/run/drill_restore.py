@@ -51,7 +51,7 @@ from engine_backup.plan.restore import plan_restore
 from engine_backup.run import restore_facts, side_by_side
 from engine_backup.run.drilled import DrilledDatabase
 from engine_backup.run.hook_stages import Hooks
-from engine_backup.run.loading import LoadError
+from engine_backup.run.load_errors import LoadError
 from engine_backup.run.provisioning_handlers import NOTES_DIRECTORY
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.restoring import RestoreRun, perform

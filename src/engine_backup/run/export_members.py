@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from engine_backup.drivers import compression, inner_tar
+from engine_backup.drivers import compression, dump_frames, inner_tar
 from engine_backup.drivers.archive_reader import Archive
 from engine_backup.drivers.archive_writer import ROOT, ArchiveWriter, MemberSink, Owner
 from engine_backup.model import manifest
@@ -19,6 +19,7 @@ from engine_backup.model.archive import (
 )
 from engine_backup.model.components import BY_NAME
 from engine_backup.model.exporting import Conversion
+from engine_backup.model.presets import ZSTD
 from engine_backup.plan import exporting
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.saving import pump
@@ -80,8 +81,9 @@ def _content(
         if conversion.source == exporting.TREE:
             contents = run.archive.file_contents()
             return inner_tar.write((row for row in contents if not exporting.is_by_product(row[0])), writer)
+        target = dump_frames.FramedWriter(writer) if packing.compressor == ZSTD else writer
         with _unpacked(conversion, run.archive) as stream:
-            return pump(stream, writer, label, _size(member), run.reporter)
+            return pump(stream, target, label, _size(member), run.reporter)
 
 
 def _unpacked(conversion: Conversion, archive: Archive) -> BinaryIO:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
@@ -10,28 +10,21 @@ from typing import TYPE_CHECKING, BinaryIO
 from engine_backup.drivers import dump_offsets, dumps, plain_loading, postgres
 from engine_backup.drivers.interruption import Interruption
 from engine_backup.drivers.load_sessions import LoadSession
-from engine_backup.model.components import Component
-from engine_backup.model.errors import EngineBackupError, ProgramError
+from engine_backup.model.errors import EngineBackupError
 from engine_backup.model.facts import Credentials, DumpFacts
 from engine_backup.model.presets import CUSTOM
 from engine_backup.model.steps import LoadDump, LoadDumps, Loaded
 from engine_backup.model.ways_back import EmptyDatabase
 from engine_backup.plan.load_rules import decide_statement
-from engine_backup.run import side_by_side
+from engine_backup.run import load_errors, side_by_side
 from engine_backup.run.analyzing import analyze_meanwhile
+from engine_backup.run.load_queue import Chain, LoadQueue, Task
+from engine_backup.run.loading_parts import DividedLoad
 from engine_backup.run.reading import open_dump, watched
 from engine_backup.run.restore_facts import programs_for, server_version
 
 if TYPE_CHECKING:
     from engine_backup.run.restoring import RestoreRun
-
-
-class LoadError(EngineBackupError):
-    """The dump of a component could not be loaded."""
-
-    def __init__(self, message: str, hint: str, component: Component) -> None:
-        super().__init__(message, hint)
-        self.component = component
 
 
 def load_dumps(step: LoadDumps, run: RestoreRun) -> None:
@@ -43,13 +36,27 @@ def load_dumps(step: LoadDumps, run: RestoreRun) -> None:
         _prepare(load, run)
     going_on = {load.component.name for load in step.loads}
 
-    def work(load: LoadDump, interruption: Interruption) -> None:
-        _load(load, run, interruption)
+    def end(load: LoadDump, interruption: Interruption) -> None:
+        with postgres.session(load.credentials) as connection:
+            postgres.make_lasting(connection)
+        run.reporter.note(f"{load.component.label} database: loaded")
         going_on.discard(load.component.name)
         if step.analyze and going_on:
             analyze_meanwhile(Loaded(load.component, load.credentials), run, interruption)
 
-    side_by_side.perform([partial(work, load) for load in step.loads], step.at_once, "load")
+    queue = LoadQueue([_chain(load, run, partial(end, load)) for load in step.loads])
+    side_by_side.perform([queue.work] * step.at_once, step.at_once, "load")
+
+
+def _chain(load: LoadDump, run: RestoreRun, end: Callable[[Interruption], None]) -> Chain:
+    """Return what is done to load one dump; `end` comes last."""
+    size = run.facts.archive.dumps[load.component.name].member.size
+    ended = [Task(size, end)]
+    if load.order is None:
+        return Chain([[Task(size, partial(_load, load, run))], ended])
+    divided = DividedLoad(load, load.order, run)
+    parts = [Task(part.frame.size, partial(divided.load, part)) for part in load.order.parts]
+    return Chain([[Task(size, divided.begin)], parts, [Task(size, divided.finish)], ended], load.jobs)
 
 
 def _prepare(step: LoadDump, run: RestoreRun) -> None:
@@ -73,23 +80,15 @@ def _demand_empty(credentials: Credentials) -> None:
 
 
 def _load(step: LoadDump, run: RestoreRun, interruption: Interruption) -> None:
-    """Load one dump, in a thread that starts its programs and awaits them."""
+    """Load one dump as a whole, in a thread that starts its programs and awaits them."""
     interruption.check()
-    database, label = step.credentials.database, step.component.label
     dump = run.facts.archive.dumps[step.component.name]
     session = LoadSession(step.credentials, step.settings, interruption)
-    run.reporter.note(f"{label} database: loading")
-    try:
+    with load_errors.told(step, run):
         if dump.member.dump_format == CUSTOM:
             _load_custom(step, dump, session, run)
         else:
             _load_plain(step, dump, session, run)
-    except ProgramError as error:
-        message = f"Errors while restoring database {database}: {error.message}"
-        raise LoadError(message, f"see the log {run.request.surroundings.log}", step.component) from error
-    with postgres.session(step.credentials) as connection:
-        postgres.make_lasting(connection)
-    run.reporter.note(f"{label} database: loaded")
 
 
 @contextmanager

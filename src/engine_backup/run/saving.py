@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from engine_backup.drivers import compression, dumps, file_tree, postgres_programs, sqlite
+from engine_backup.drivers import compression, dump_frames, dumps, file_tree, postgres_programs, sqlite
 from engine_backup.drivers.archive_writer import MemberSink
 from engine_backup.drivers.file_tree import FoundPaths, SaveReport
 from engine_backup.drivers.interruption import Interruption
@@ -119,11 +119,12 @@ def _dump_database(step: DumpDatabase, saving: _Saving) -> None:
     packing = step.encoding.packing
     try:
         with (
-            saving.open(step.component.member) as sink,
-            compression.open_writer(sink, packing.compressor, packing.level, packing.workers) as writer,
+            saving.open(step.component.member) as member,
+            compression.open_writer(member, packing.compressor, packing.level, packing.workers) as writer,
             dumps.dumping(programs, credentials, arguments, run.workspace, saving.interruption) as running,
         ):
-            raw_size = pump(running.stdout, writer, step.component.label, step.size, run.reporter)
+            target = dump_frames.FramedWriter(writer) if step.encoding.in_frames else writer
+            raw_size = pump(running.stdout, target, step.component.label, step.size, run.reporter)
     except ProgramError as error:
         message = f"Database {credentials.database} backup failed: {error.message}"
         raise EngineBackupError(message, "look into the log, and at the database server's own log") from error

@@ -1,0 +1,250 @@
+"""Dumps whose tables were packed one by one, and are loaded one by one, several at the same time."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from engine_backup.drivers import compression, divided_dump, zstd_frames
+from engine_backup.drivers.archive_reader import open_archive
+from engine_backup.drivers.postgres import conninfo, password_file
+from engine_backup.model.components import BY_NAME
+from engine_backup.model.errors import ExitStatus
+from engine_backup.model.facts import Credentials
+from engine_backup.sample.compare import BACKUP_EVENTS, fingerprint_databases
+from tests.support import real_process
+from tests.support.divided_archives import back_up_in_parts
+from tests.support.drills import drill_site, red
+from tests.support.failures import DATABASES, Target, assert_failed, target_logins, target_machine
+from tests.support.rewritten_archives import rewrite
+from tests.support.sample import Original
+from tests.support.wrapped_programs import wrapped
+
+# Lets each program say what it loads, and when.
+EACH = """
+import re
+(target,) = [word for word in sys.argv if word.startswith("--dbname=")] or [""]
+found = re.search(r" dbname=(\\w+)", target)
+if found is None:
+    become_real()
+database = found.group(1)
+(entries,) = [Path(word.split("=", 1)[1]).name for word in sys.argv if word.startswith("--use-list=")]
+(PLACE / f"{database} {entries}").write_text("\\n".join(sys.argv[1:]))
+(PLACE / f"pid-{os.getpid()}").touch()
+
+
+def is_part():
+    return re.search(r"\\.\\d+\\.list$", entries) is not None
+
+
+def await_programs(count, pattern="pid-*", seconds=120):
+    end = time.monotonic() + seconds
+    while len(list(PLACE.glob(pattern))) < count:
+        if time.monotonic() > end:
+            sys.exit("pg_restore: error: the others did not begin")
+        time.sleep(0.01)
+
+
+def hang():
+    (PLACE / f"hangs-{os.getpid()}").touch()
+    time.sleep(120)
+    (PLACE / f"survived-{os.getpid()}").touch()
+
+"""
+
+
+@pytest.fixture(scope="module")
+def divided(original: Original, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backup of the original engine in which each table has a frame of its own."""
+    kept = tmp_path_factory.mktemp("divided") / "engine.backup"
+    back_up_in_parts(original.machine, kept)
+    return kept
+
+
+@pytest.fixture
+def target(divided: Path, original: Original, tmp_path: Path) -> Target:
+    logins = target_logins(original.server, f"divided{abs(hash(str(tmp_path))) % 10**9}")
+    target = target_machine(tmp_path / "machine", logins, divided)
+    shutil.copy2(divided, target.machine.archive)
+    return target
+
+
+def tables_of(target: Target) -> dict[str, dict[str, object]]:
+    return {name: found.tables for name, found in fingerprint_databases(target.logins, BACKUP_EVENTS).items()}
+
+
+def schema_of(credentials: Credentials, original: Original, directory: Path) -> list[str]:
+    """Return a schema as pg_dump tells it, without privileges."""
+    with password_file(credentials, directory) as environment:
+        program = original.server.programs.path("pg_dump")
+        command = [
+            program,
+            f"--dbname={conninfo(credentials)}",
+            "--schema-only",
+            "--no-owner",
+            "--no-privileges",
+        ]
+        told = subprocess.run(command, env=dict(environment), check=True, capture_output=True, text=True)
+    # pg_dump of August 2025 and later adds a key of its own to each dump.
+    return [line for line in told.stdout.splitlines() if line and not line.startswith(("--", "\\"))]
+
+
+def jobs(count: int) -> list[str]:
+    return [f"--{BY_NAME[name].option_prefix}db-restore-jobs={count}" for name in DATABASES]
+
+
+def programs_of(target: Target, original: Original, script: str, directory: Path) -> tuple[Path, str]:
+    bindir = wrapped(directory / "bin", original.server.programs, pg_restore=EACH + script)
+    return bindir, f"--pg-bindir={bindir}"
+
+
+def test_everything_comes_back(target: Target, original: Original, tmp_path: Path):
+    """Rows, and all that makes a schema: indexes and keys of parts, foreign keys, triggers."""
+    bindir, programs = programs_of(target, original, "become_real()\n", tmp_path)
+    target.restore(*jobs(3), programs, "--keep-temporary-data").check()
+    assert tables_of(target) == {name: found.tables for name, found in original.databases.items()}
+    for name, credentials in target.logins.items():
+        came, went = (
+            schema_of(c, original, tmp_path) for c in (credentials, original.sample.credentials[name])
+        )
+        assert came == went
+        started = {path.name.split(" ")[1] for path in bindir.glob(f"{credentials.database} *")}
+        assert {f"{name}.before.list", f"{name}.after.list"} < started
+        assert len(started) > 4
+    assert target.machine.leftovers() == []
+
+
+def test_no_rows_wait_in_the_temporary_directory(target: Target, original: Original, tmp_path: Path):
+    """Programs read rows from a pipe, and from files only what stands before rows."""
+    bindir, programs = programs_of(target, original, "become_real()\n", tmp_path)
+    target.restore(programs).check()
+    for path in bindir.glob("* *.list"):
+        files = [word for word in path.read_text().splitlines() if not word.startswith("--")]
+        is_part = path.name.rsplit(".", 2)[1].isdigit()
+        assert (not files) if is_part else all(word.endswith(".head") for word in files)
+
+
+def test_the_plan_says_how_many_parts_there_are(target: Target):
+    result = target.restore(*jobs(3), "--dry-run").check()
+    assert " databases, their parts, " in result.stdout
+    assert " parts, 3 jobs, without permissions)" in result.stdout
+    target.assert_untouched()
+
+
+def test_as_many_parts_at_the_same_time_as_jobs_were_asked_for(
+    target: Target, original: Original, tmp_path: Path
+):
+    """The first three parts of the engine wait for each other; with two jobs that would fail."""
+    script = """
+if is_part() and entries.startswith("engine."):
+    (PLACE / f"part-{os.getpid()}").touch()
+    await_programs(3, "part-*")
+become_real()
+"""
+    _, programs = programs_of(target, original, script, tmp_path)
+    target.restore("--db-restore-jobs=3", programs).check()
+
+
+def test_one_job_loads_one_part_after_the_other(target: Target, original: Original, tmp_path: Path):
+    script = """
+mark = PLACE / f"going-{database}"
+mark.touch(exist_ok=False)
+status = subprocess.call([REAL, *sys.argv[1:]])
+mark.unlink()
+sys.exit(status)
+"""
+    _, programs = programs_of(target, original, script, tmp_path)
+    target.restore(*jobs(1), programs).check()
+
+
+def test_grants_come_back_with_permissions(target: Target, original: Original):
+    """An owner that has taken a right from itself can load all the same: privileges come last."""
+    words = target.words(*jobs(2))
+    words[words.index("--no-restore-permissions")] = "--restore-permissions"
+    target.machine.command(*words).check()
+    found = fingerprint_databases(target.logins, BACKUP_EVENTS)
+    for name, database in original.databases.items():
+        assert found[name].tables.keys() == database.tables.keys()
+
+
+def running(place: Path) -> list[str]:
+    pids = [path.name.split("-")[1] for path in place.glob("pid-*")]
+    assert pids
+    return [pid for pid in pids if Path("/proc", pid).exists()] + [p.name for p in place.glob("survived-*")]
+
+
+@pytest.mark.parametrize("entries", ["before", "after", "part"])
+def test_a_program_that_fails_ends_all_others(
+    entries: str, target: Target, original: Original, tmp_path: Path
+):
+    chosen = "is_part()" if entries == "part" else f'entries.endswith(".{entries}.list")'
+    script = f"""
+if {chosen} and entries.startswith("dwh."):
+    print("pg_restore: error: out of paper", file=sys.stderr)
+    sys.exit(1)
+become_real()
+"""
+    bindir, programs = programs_of(target, original, script, tmp_path)
+    result = target.restore(*jobs(2), programs)
+    assert_failed(result, ExitStatus.FAILURE, "_dwh: pg_restore failed with exit status 1: pg_restore:")
+    assert "All that was changed has been undone." in result.stdout
+    assert running(bindir) == []
+    target.assert_untouched()
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_ends_all_parts(name: str, target: Target, original: Original, tmp_path: Path):
+    script = "if is_part():\n    hang()\nbecome_real()\n"
+    bindir, programs = programs_of(target, original, script, tmp_path)
+    process = real_process.start(target.words(*jobs(2), programs))
+    while len(list(bindir.glob("hangs-*"))) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.Signals[name])
+    result = real_process.result(process)
+    assert_failed(result, ExitStatus.INTERRUPTED, f"stopped by {name}", "start it again")
+    assert "All that was changed has been undone." in result.stdout
+    assert running(bindir) == []
+    target.assert_untouched()
+
+
+def test_a_drill_loads_it_too(divided: Path):
+    with drill_site() as site:
+        shutil.copy2(divided, site.archive)
+        status, document = site.document()
+        assert (status, red(document)) == (ExitStatus.SUCCESS, {})
+        assert " parts, " in site.log.read_text()
+
+
+def in_other_frames(content: bytes, cut: int) -> bytes:
+    """Pack a dump anew, in two frames that begin where no rows begin."""
+    unpacked = compression.open_reader(io.BytesIO(content), "zstd", "dump").read()
+    sink = io.BytesIO()
+    with compression.open_writer(sink, "zstd") as writer:
+        writer.write(unpacked[:cut])
+        writer.begin_frame()
+        writer.write(unpacked[cut:])
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("cut", [5, 3000, -40])
+def test_frames_of_others_are_no_parts(
+    cut: int, target: Target, divided: Path, original: Original, tmp_path: Path
+):
+    """Whatever has packed a dump: it is loaded as a whole where frames don't begin with rows."""
+    members = [BY_NAME[name].member for name in DATABASES]
+    changes = {member: lambda content: in_other_frames(content, cut) for member in members}
+    rewrite(divided, tmp_path / "other.backup", changes).replace(target.machine.archive)
+    with open_archive(target.machine.archive, tmp_path) as archive:
+        for member in archive.dumps.values():
+            if member.compressor == "zstd":
+                assert len(zstd_frames.find(archive.open_member(member.member), member.size)) == 3
+                assert divided_dump.observe(archive, member) is None
+    target.restore("--keep-temporary-data").check()
+    assert tables_of(target) == {name: found.tables for name, found in original.databases.items()}

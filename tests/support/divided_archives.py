@@ -1,0 +1,18 @@
+"""Archives like those of large engines, of small ones: each table has a frame of its own, and is a part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine_backup.drivers import dump_frames
+from tests.support.machine import Machine
+
+
+def back_up_in_parts(machine: Machine, archive: Path) -> None:
+    """Back up the engine of a machine to `archive`."""
+    words = [f"--file={archive}" if word.startswith("--file=") else word for word in machine.words("backup")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dump_frames, "LEAST_FRAME", 1)
+        machine.command(*words).check()
