@@ -141,7 +141,7 @@ GENERAL_OPTIONS: tuple[Option, ...] = (
            " (default: xz)", PACKING, metavar="C", read=read_tar_compressor, modes=(BACKUP,)),
     Option("--fast-backup", "preset", "preset: the quickest backup", PACKING, form=Form.FLAG,
            constant="fast-backup", modes=(BACKUP,)),
-    Option("--fast-restore", "preset", "preset: the quickest restore", PACKING, form=Form.FLAG,
+    Option("--fast-restore", "preset", "preset: a quick restore, with stock too", PACKING, form=Form.FLAG,
            constant="fast-restore", modes=(BACKUP,)),
     Option("--small-size", "preset", "preset: the smallest archive", PACKING, form=Form.FLAG,
            constant="small-size", modes=(BACKUP,)),

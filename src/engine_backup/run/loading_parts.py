@@ -42,13 +42,15 @@ class DividedLoad:
         """Load the rows of a part, and make the indexes of its tables."""
         arguments = self._arguments(part.entries, str(part.frame.start))
         stream = divided_dump.open_part(self._run.archive, self._dump.member, part.frame, self._head)
-        last = 0
+        # What stands before all rows was counted with the first part.
+        told = self._order.head_size if part.frame.start else 0
 
         def advance(done: int) -> None:
-            nonlocal last
+            nonlocal told
             interruption.check()
-            self._advance(done - last)
-            last = done
+            if done > told:
+                self._advance(done - told)
+                told = done
 
         with load_errors.told(self._step, self._run), watched(stream, advance) as content:
             dumps.load(self._programs, self._session(interruption), arguments, content, self._run.workspace)
