@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tarfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from engine_backup.drivers import divided_dump
 from engine_backup.drivers.archive_reader import Archive, open_archive
 from engine_backup.model.archive import ReadLimits
 from engine_backup.model.errors import HostileArchiveError
@@ -109,3 +111,27 @@ def test_real_archives_are_far_from_the_limits(name: str, tmp_path: Path) -> Non
             with open_dump(archive, member) as stream:
                 while stream.read(1 << 18):
                     pass
+
+
+def test_parts_of_a_dump_may_not_be_too_much_together(tmp_path: Path):
+    """Each of four threads takes less than is refused, and all of them more."""
+    path = tmp_path / "parts.backup"
+    path.write_bytes(dump("zstd"))
+    refused = []
+    with open_archive(path, tmp_path, SMALL) as archive:
+        expansion = divided_dump.Expansion(archive, archive.dumps["engine"])
+
+        def take() -> None:
+            try:
+                for _ in range(10):
+                    expansion.add(50_000)
+            except HostileArchiveError as error:
+                refused.append(error.message)
+
+        threads = [threading.Thread(target=take) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert refused
+    assert all("db/engine_backup.db expands to more than 50 times its size" in text for text in refused)

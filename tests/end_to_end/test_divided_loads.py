@@ -7,11 +7,12 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from engine_backup.drivers import compression, divided_dump, zstd_frames
+from engine_backup.drivers import compression, divided_dump, postgres, zstd_frames
 from engine_backup.drivers.archive_reader import open_archive
 from engine_backup.drivers.postgres import conninfo, password_file
 from engine_backup.model.components import BY_NAME
@@ -19,11 +20,13 @@ from engine_backup.model.errors import ExitStatus
 from engine_backup.model.facts import Credentials
 from engine_backup.sample.compare import BACKUP_EVENTS, fingerprint_databases
 from tests.support import real_process
-from tests.support.divided_archives import back_up_in_parts
+from tests.support.divided_archives import back_up_in_parts, in_parts
 from tests.support.drills import drill_site, red
 from tests.support.failures import DATABASES, Target, assert_failed, target_logins, target_machine
+from tests.support.machine import Machine, change_options, login
 from tests.support.rewritten_archives import rewrite
 from tests.support.sample import Original
+from tests.support.sample_machines import SampleMachine
 from tests.support.wrapped_programs import wrapped
 
 # Lets each program say what it loads, and when.
@@ -151,26 +154,91 @@ become_real()
     target.restore("--db-restore-jobs=3", programs).check()
 
 
-def test_one_job_loads_one_part_after_the_other(target: Target, original: Original, tmp_path: Path):
-    script = """
-mark = PLACE / f"going-{database}"
-mark.touch(exist_ok=False)
-status = subprocess.call([REAL, *sys.argv[1:]])
-mark.unlink()
-sys.exit(status)
-"""
-    _, programs = programs_of(target, original, script, tmp_path)
+def test_one_job_loads_the_whole_in_its_own_order(target: Target, original: Original, tmp_path: Path):
+    """What a table's own checks look for may stand in another table."""
+    bindir, programs = programs_of(target, original, "become_real()\n", tmp_path)
     target.restore(*jobs(1), programs).check()
+    assert {path.name for path in bindir.glob("* *.list")} == {
+        f"{credentials.database} {name}.list" for name, credentials in target.logins.items()
+    }
 
 
-def test_grants_come_back_with_permissions(target: Target, original: Original):
-    """An owner that has taken a right from itself can load all the same: privileges come last."""
-    words = target.words(*jobs(2))
-    words[words.index("--no-restore-permissions")] = "--restore-permissions"
-    target.machine.command(*words).check()
-    found = fingerprint_databases(target.logins, BACKUP_EVENTS)
-    for name, database in original.databases.items():
-        assert found[name].tables.keys() == database.tables.keys()
+# An owner that has given up a right, and an index by a function that reads a table.
+CHANGED = """
+    REVOKE INSERT ON audit_log FROM CURRENT_USER;
+    CREATE TABLE words (code integer PRIMARY KEY, word text);
+    INSERT INTO words SELECT number, 'word ' || number FROM generate_series(1, 500) AS number;
+    CREATE TABLE lines (id integer PRIMARY KEY, code integer, filling text);
+    INSERT INTO lines SELECT number, number % 500 + 1, repeat('x', 200)
+        FROM generate_series(1, 20000) AS number;
+    CREATE FUNCTION word_of(wanted integer) RETURNS text LANGUAGE sql IMMUTABLE
+        AS 'SELECT word FROM public.words WHERE code = wanted';
+    CREATE INDEX by_word ON lines (word_of(code));
+    CREATE INDEX by_both ON lines (code, id) WHERE id > 10;
+"""
+BY_WORD = "SELECT count(*) FROM lines WHERE word_of(code) = 'word 7'"
+MAY = "SELECT has_table_privilege('audit_log', 'INSERT'), has_table_privilege('audit_log', 'SELECT')"
+
+
+def execute(credentials: Credentials, *statements: str) -> list[tuple]:
+    with closing(postgres.connect(credentials)) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        connection.commit()
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+def changed(sample_machine: SampleMachine, tmp_path: Path) -> Target:
+    """A target for an engine whose tables need each other: the same server, with empty databases."""
+    logins = {name: sample_machine.sample.credentials[name] for name in DATABASES}
+    execute(logins["engine"], CHANGED)
+    archive = tmp_path / "engine.backup"
+    words = [f"--root={sample_machine.root}", f"--log={tmp_path}/log", f"--file={archive}", "--fast-backup"]
+    with in_parts():
+        Machine(tmp_path / "site").command("--mode=backup", *words).check()
+    with closing(sample_machine.server.connect()) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        for credentials in logins.values():
+            cursor.execute(f'DROP DATABASE "{credentials.database}"')
+    for credentials in logins.values():
+        sample_machine.server.create_database(credentials.database, credentials.user)
+    target = target_machine(tmp_path / "machine", logins, archive)
+    shutil.copy2(archive, target.machine.archive)
+    return target
+
+
+def test_what_needs_other_tables_comes_when_they_have_their_rows(changed: Target):
+    words = [w for w in changed.words(*jobs(2), "--restore-permissions") if w != "--no-restore-permissions"]
+    changed.machine.command(*words).check()
+    assert "parts, 2 jobs, with permissions" in changed.machine.log.read_text()
+    credentials = changed.logins["engine"]
+    for unwanted in ("seqscan", "indexscan = off; SET enable_bitmapscan"):
+        assert execute(credentials, f"SET enable_{unwanted} = off", BY_WORD) == [(40,)]
+    assert execute(credentials, MAY, "SELECT count(*) > 0 FROM audit_log") == [(True,)]
+    assert execute(credentials, MAY) == [(False, True)]
+
+
+def test_names_that_hold_ends_of_lines(sample_machine: SampleMachine, tmp_path: Path):
+    """What pg_restore lists on one line is one entry."""
+    name = "a\x0b9; 0 0 EXTENSION - evil\u2028b"
+    execute(sample_machine.sample.credentials["dwh"], f'CREATE TABLE "{name}" AS SELECT 1 AS id')
+    machine = Machine(tmp_path / "site")
+    machine.install()
+    words = [
+        f"--log={tmp_path}/log",
+        f"--tmpdir={machine.temporary}",
+        f"--file={machine.archive}",
+        "--scope=dwhdb",
+    ]
+    with in_parts():
+        machine.command("--mode=backup", f"--root={sample_machine.root}", "--fast-backup", *words).check()
+    logins = {"dwh": login(sample_machine.server, "odd", "odd")}
+    options = ["--no-restore-permissions", "--dwh-db-restore-jobs=2", "--product-version=4.5.7"]
+    words = [*change_options(logins, tmp_path), "--scope=dwhdb", *options]
+    machine.engine_backup("restore", *words).check()
+    assert " parts, 2 jobs, " in machine.log.read_text()
+    assert execute(logins["dwh"], f'SELECT * FROM "{name}"') == [(1,)]
 
 
 def running(place: Path) -> list[str]:

@@ -25,6 +25,7 @@ from engine_backup.drivers.dump_frames import FramedWriter
 from engine_backup.drivers.postgres import conninfo
 from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.drivers.scratch_server import ScratchServer
+from engine_backup.model.errors import DamagedArchiveError
 from engine_backup.model.facts import Credentials
 from tests.support.machine import login
 
@@ -35,7 +36,8 @@ TABLES = """
     CREATE TABLE lengths AS SELECT repeat('x', number) AS filling FROM generate_series(1, 1000) AS number;
     CREATE TABLE first_256 (filling text PRIMARY KEY);
     INSERT INTO first_256 VALUES (repeat('x', 255)), ('z');
-    CREATE TABLE empty_one (id int);
+    CREATE TABLE empty_one (id int, name text);
+    CREATE INDEX partial ON empty_one (id, name) WHERE id > 3;
     CREATE TABLE "Odd Names" (id bytea UNIQUE);
     INSERT INTO "Odd Names" VALUES ('\\x0000000000010000'), ('\\x00');
     CREATE SEQUENCE counter;
@@ -156,7 +158,8 @@ def test_what_needs_what_is_read(programs, database):
         )
         for entry in contents.entries
     }
-    assert {("TABLE DATA", ("TABLE",)), ("CONSTRAINT", ("TABLE",)), ("SEQUENCE SET", ("SEQUENCE",))} <= kinds
+    one = [("TABLE DATA", ("TABLE",)), ("CONSTRAINT", ("TABLE",)), ("INDEX", ("TABLE",))]
+    assert {*one, ("SEQUENCE SET", ("SEQUENCE",))} <= kinds
 
 
 def test_small_tables_share_a_frame(database):
@@ -174,3 +177,21 @@ def test_pieces_of_any_size_give_the_same_dump(piece, database):
     frames = framed(content, 1, piece)
     assert b"".join(frames) == content
     assert all(custom_dump_entries.first_number(io.BytesIO(frame)) for frame in frames[1:])
+
+
+def test_what_later_versions_may_write_is_no_table_of_contents(database):
+    content = bytearray(dump(database, PROGRAMS[0], "-Z0"))
+    assert custom_dump_entries.read(io.BytesIO(content), "dump") is not None
+    content[len(b"PGDMP") + 1] = 17
+    assert custom_dump_entries.read(io.BytesIO(content), "dump") is None
+
+
+@pytest.mark.parametrize("text", [b"9" * 5000, b"", b"-3", b"3_0", "\u0663".encode()])
+def test_what_is_no_number_is_nothing_that_is_needed(text: bytes, database):
+    content = dump(database, PROGRAMS[0], "-Z0")
+    entries = custom_dump_entries.read(io.BytesIO(content), "dump").entries
+    (number,) = next(entry.needs for entry in entries if entry.has_rows)
+    old, new = (bytes([0]) + len(t).to_bytes(4, "little") + t for t in (b"%d" % number, text))
+    assert old in content
+    with pytest.raises(DamagedArchiveError, match="an entry that needs what is no entry"):
+        custom_dump_entries.read(io.BytesIO(content.replace(old, new)), "dump")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,16 @@ from engine_backup.drivers import dump_frames
 from tests.support.machine import Machine
 
 
+@contextmanager
+def in_parts() -> Iterator[None]:
+    """Let backups in this process give each table a frame."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dump_frames, "LEAST_FRAME", 1)
+        yield
+
+
 def back_up_in_parts(machine: Machine, archive: Path) -> None:
     """Back up the engine of a machine to `archive`."""
     words = [f"--file={archive}" if word.startswith("--file=") else word for word in machine.words("backup")]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dump_frames, "LEAST_FRAME", 1)
+    with in_parts():
         machine.command(*words).check()

@@ -93,9 +93,13 @@ def test_the_kept_list_has_pg_restores_own_lines() -> None:
     assert needed_extensions(contents.entries) == ("uuid-ossp",)
 
 
-def test_a_forged_line_is_hostile() -> None:
+@pytest.mark.parametrize(
+    "line", ["256; 1259 1 TABLE public forged engine", "256; 1259 1 forged kind", "0256; x"]
+)
+def test_a_forged_line_is_hostile(line: str) -> None:
+    """pg_restore goes by the number alone, and would load both."""
     with pytest.raises(HostileArchiveError, match="twice"):
-        parse_toc(LISTING + "256; 1259 1 TABLE public forged engine\n")
+        parse_toc(f"{LISTING}{line}\n")
 
 
 def test_an_empty_listing() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_backup.plan.load_sharing import MOST_JOBS, Share, Work, at_once, share_out
+from engine_backup.plan.load_sharing import MOST_JOBS, Share, Work, at_once, processes, share_out
 
 GIB = 1 << 30
 SIZES = st.integers(0, 1 << 50)
@@ -47,7 +47,7 @@ def test_unpacked_dumps_fit_together(works, cores, free):
 def test_a_stream_has_one_reader_and_a_file_or_parts_have_more(works, cores, free):
     divided = {work.name for work in works if work.divided}
     for name, share in share_out(works, cores, free).items():
-        assert share.divided is (name in divided)
+        assert share.divided is (name in divided and share.jobs > 1)
         assert share.divided or (share.jobs > 1) is share.unpacked
         assert not (share.divided and share.unpacked)
         assert share.jobs >= 1
@@ -67,12 +67,14 @@ def test_no_share_is_larger_than_the_machine(works, cores, free):
     unasked = [replace(work, asked=None) for work in works]
     shares = share_out(unasked, cores, free)
     assert all(share.jobs <= min(cores, MOST_JOBS) for share in shares.values())
-    assert sum(share.jobs for share in shares.values()) <= cores + len(works)
+    assert processes(shares.values(), cores) <= max(cores, 2) + cores + len(works)
 
 
 @given(WORKS, CORES)
 def test_the_larger_one_has_no_fewer_processes(works, cores):
-    custom = [replace(work, asked=None, unpacked_size=work.unpacked_size or 0) for work in works]
+    custom = [
+        replace(work, asked=None, unpacked_size=work.unpacked_size or 0, divided=False) for work in works
+    ]
     room = sum(work.unpacked_size for work in custom) + 1
     jobs = [share.jobs for share in share_out(custom, cores, room).values()]
     assert jobs == sorted(jobs, reverse=True)
@@ -95,11 +97,12 @@ def test_no_more_loads_go_on_than_there_are_or_processors_or_as_were_asked_for(w
 def test_parts_keep_the_processors_busy_and_no_more():
     works = [Work("engine", 2 * GIB, GIB, divided=True), Work("dwh", 6 * GIB, GIB, divided=True),
              Work("keycloak", 1 << 20, 1 << 20)]  # fmt: skip
-    for cores, jobs, together in ((2, (2, 1), 2), (8, (6, 2), 8), (1, (1, 1), 2)):
+    for cores, jobs, together, most in ((2, 2, 2, 3), (8, 8, 8, 9), (16, 8, 16, 17), (1, 1, 2, 3)):
         shares = share_out(works, cores, free_space=0)
-        assert (shares["dwh"].jobs, shares["engine"].jobs) == jobs
+        assert (shares["dwh"].jobs, shares["engine"].jobs) == (jobs, jobs)
         assert not any(share.reason or share.unpacked for share in shares.values())
         assert at_once(shares.values(), cores) == together
+        assert processes(shares.values(), cores) == most
 
 
 def test_processors_go_to_the_large_ones():

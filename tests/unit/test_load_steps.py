@@ -170,7 +170,7 @@ def test_a_dump_in_parts_needs_no_room():
     parts = DividedDump(100, tuple(rows), (Frame(0, 10, 7), Frame(10, 20, 8)))
     divided = replace(dump("dwh"), kept="7; 0 1 TABLE DATA a\n8; 0 2 TABLE DATA b\n", divided=parts)
     for kept, expected in (
-        (divided.kept, "streamed in 2 parts, 3 jobs, without"),
+        (divided.kept, "streamed in 2 parts, 4 jobs, without"),
         ("", "unpacked first, 3 jobs, "),
     ):
         found = load_steps(request(), facts("engine", "dwh", dwh=replace(divided, kept=kept)), Provisioning())

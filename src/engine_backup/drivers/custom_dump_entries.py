@@ -14,10 +14,11 @@ from engine_backup.drivers.custom_dump_header import Fields
 from engine_backup.model.divided_dumps import DumpEntry
 from engine_backup.model.errors import DamagedArchiveError
 
-# Since PostgreSQL 9.0.
-OLDEST, WITH_TABLE_AM, WITH_KIND = (1, 12), (1, 14), (1, 16)
+# From PostgreSQL 9.0 to 18; later ones may have more fields.
+OLDEST, WITH_TABLE_AM, WITH_KIND, NEWEST = (1, 12), (1, 14), (1, 16), (1, 16)
 LONGEST_TEXT = 64 << 20
 MOST_ENTRIES = 1_000_000
+LONGEST_NUMBER = 10
 LARGE_OBJECTS = b"BLOBS"
 NOT_SET, SET = b"\1", b"\2"
 # What stands before the rows of a table: the kind of block, and a sign before the table's number.
@@ -50,7 +51,8 @@ def read(stream: BinaryIO, name: str) -> Contents | None:
     if opened is None:
         return None
     header, fields = opened
-    if header.packed or header.archive_version < OLDEST or fields.number_size != NUMBER_SIZE:
+    known = OLDEST <= header.archive_version <= NEWEST
+    if header.packed or not known or fields.number_size != NUMBER_SIZE:
         return None
     entries: list[DumpEntry] = []
     places: dict[int, int] = {}
@@ -87,7 +89,8 @@ def _entries(fields: Fields, version: tuple[int, int]) -> Iterator[tuple[DumpEnt
         if version >= WITH_KIND:
             fields.number()
         _skip_texts(fields, 2)
-        needs = tuple(_needs(fields))
+        # Each is told once for each column.
+        needs = tuple(dict.fromkeys(_needs(fields)))
         place = fields.place
         state = fields.exactly(1 + fields.offset_size)[:1]
         description = kind.decode("ascii", "replace")
@@ -99,7 +102,7 @@ def _needs(fields: Fields) -> Iterator[int]:
         text, there = fields.bytes_or_none(LONGEST_TEXT)
         if not there:
             return
-        if not text.isdigit():
+        if not text.isdigit() or len(text) > LONGEST_NUMBER:
             raise DamagedArchiveError("a dump has an entry that needs what is no entry")
         yield int(text)
 

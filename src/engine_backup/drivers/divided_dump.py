@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -11,18 +12,26 @@ from engine_backup.drivers import compression, custom_dump_entries, zstd_frames
 from engine_backup.drivers.archive_reader import Archive
 from engine_backup.model.archive import DumpMember
 from engine_backup.model.divided_dumps import DividedDump, Frame
-from engine_backup.model.errors import DamagedArchiveError
+from engine_backup.model.errors import DamagedArchiveError, HostileArchiveError
 from engine_backup.model.presets import CUSTOM, ZSTD
 
-# The rows of so many tables, and more, are read in one go.
 MOST_FRAMES = 10_000
+# What stands before all rows is read once for each frame.
+MOST_HEADS = 4 << 30
 
 
 def observe(archive: Archive, member: DumpMember) -> DividedDump | None:
     """Return the parts of a dump, by the member's own bytes; None where it has no parts.
 
-    Raises `DamagedArchiveError`.
+    None too where anything is not understood, or damaged: pg_restore says it better.
     """
+    try:
+        return _observed(archive, member)
+    except DamagedArchiveError:
+        return None
+
+
+def _observed(archive: Archive, member: DumpMember) -> DividedDump | None:
     if member.dump_format != CUSTOM or member.compressor != ZSTD:
         return None
     with archive.open_member(member.member) as stored:
@@ -42,6 +51,8 @@ def observe(archive: Archive, member: DumpMember) -> DividedDump | None:
         frames.append(Frame(start, end, first))
     # A long table of contents may have the first frame for itself.
     with_rows = frames[1:] if frames[1].first == contents.first else frames
+    if contents.size * len(with_rows) > MOST_HEADS:
+        return None
     return DividedDump(contents.size, contents.entries, tuple(with_rows))
 
 
@@ -73,6 +84,29 @@ def _unpacked(archive: Archive, member: DumpMember, start: int, end: int) -> Bin
     return compression.open_reader(slice_, ZSTD, f"{archive.path}: {member.member}", archive.limits)
 
 
+class Expansion:
+    """How many bytes all parts of a dump have given so far, to all threads: each may give little enough."""
+
+    def __init__(self, archive: Archive, member: DumpMember) -> None:
+        self._archive = archive
+        self._member = member
+        self._counting = threading.Lock()
+        self._given = 0
+
+    def add(self, count: int) -> int:
+        """Return how many there are with these; raises `HostileArchiveError` when no backup has so many."""
+        with self._counting:
+            self._given += count
+            given = self._given
+        if self._archive.limits.is_bomb(given, self._member.size):
+            raise HostileArchiveError(
+                f"{self._archive.path}: {self._member.member} expands to more than"
+                f" {self._archive.limits.expansion_ratio} times its size",
+                hint="a real backup does not; if this one is yours, unpack it and pack it again",
+            )
+        return given
+
+
 class _Slice:
     """What comes next in a stream, up to so many bytes."""
 
@@ -81,7 +115,7 @@ class _Slice:
         self._left = size
 
     def read(self, size: int, /) -> bytes:
-        data = self._stream.read(min(size, self._left))
+        data = self._stream.read(min(size, self._left) if size >= 0 else self._left)
         self._left -= len(data)
         return data
 

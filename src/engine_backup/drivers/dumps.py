@@ -25,6 +25,7 @@ from engine_backup.model.excluded_data import TableName
 from engine_backup.model.facts import Credentials
 from engine_backup.model.presets import CUSTOM, Encoding
 
+# As much as a decompressor gives at a time.
 COPY_BYTES = 1 << 15
 
 # What stock passes (reference 4.2), so that both tools' dumps look alike.

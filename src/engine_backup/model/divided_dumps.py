@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# PostgreSQL's sources, pg_backup.h: teSection.
+SECTION_NONE, SECTION_PRE_DATA, SECTION_DATA, SECTION_POST_DATA = 1, 2, 3, 4
+
 
 @dataclass(frozen=True)
 class DumpEntry:
     """An entry of a custom dump's table of contents: its number, its kind, and the entries that it needs.
 
-    `section` as pg_dump numbers them (`SECTION_*` of `plan.load_order`); `has_rows`: it is followed by data.
+    `section` is one of `SECTION_*`; `has_rows`: data follow for it.
     """
 
     number: int

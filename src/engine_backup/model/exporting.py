@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine_backup.model.archive import MemberInfo
-from engine_backup.model.presets import CLASSIC_LEVEL, FILES, NO_COMPRESSOR, ZSTD_LEVEL, Packing
+from engine_backup.model.presets import CLASSIC_LEVEL, FILES, NO_COMPRESSOR, ZSTD_LEVEL, Encoding, Packing
 
 
 @dataclass(frozen=True)
@@ -84,3 +84,8 @@ class Conversion:
     def target_compressor(self) -> str:
         """The compressor around the member in the new archive."""
         return self.compressor if self.packing is None else self.packing.compressor
+
+    @property
+    def in_frames(self) -> bool:
+        """Whether it is packed so that its tables can be unpacked one by one."""
+        return self.packing is not None and Encoding(self.dump_format, self.packing).in_frames

@@ -7,27 +7,30 @@ other tables, such as foreign keys, comes after all parts; so do privileges: an 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from engine_backup.model.divided_dumps import DividedDump, DumpEntry, LoadOrder, Part
+from engine_backup.model.divided_dumps import SECTION_PRE_DATA, DividedDump, DumpEntry, LoadOrder, Part
 
-# PostgreSQL's sources, pg_backup.h: teSection.
-SECTION_NONE, SECTION_PRE_DATA, SECTION_DATA, SECTION_POST_DATA = 1, 2, 3, 4
 TABLE = "TABLE"
-# What belongs to one table, and needs no rows of others.
+# What belongs to one table. Functions that it calls may look into other tables, whatever is said of them.
 OWN_KINDS = frozenset({"INDEX", "CONSTRAINT"})
-PRIVILEGES = frozenset({"ACL", "DEFAULT ACL"})
+HARMLESS_NEEDS = frozenset({TABLE, "SCHEMA", "TYPE", "DOMAIN", "COLLATION"})
 
 
 def load_order(kept: str, dump: DividedDump) -> LoadOrder | None:
     """Return how the `kept` entries are loaded, a list as pg_restore prints it; each is loaded once.
 
-    None where frames don't hold the rows that they should, or where rows are left out.
+    None where frames don't hold the rows that they should, where rows are left out, or where rows need
+    others, as those of an extension's tables may.
     """
-    lines = {int(line.split(";", 1)[0]): line for line in kept.splitlines()}
+    # Names may hold what else ends lines for Python.
+    lines = {int(line.split(";", 1)[0]): line for line in kept.split("\n") if line}
     with_rows = [entry for entry in dump.entries if entry.has_rows]
     starts = _starts(dump, [entry.number for entry in with_rows])
-    if starts is None or not all(entry.number in lines for entry in with_rows):
+    early = {entry.number for entry in dump.entries if entry.section == SECTION_PRE_DATA}
+    if starts is None or not all(
+        entry.number in lines and early.issuperset(entry.needs) for entry in with_rows
+    ):
         return None
     own = _own_entries(dump.entries, with_rows)
     frames: list[list[int]] = [[] for _ in dump.frames]
@@ -35,7 +38,6 @@ def load_order(kept: str, dump: DividedDump) -> LoadOrder | None:
         numbers = [entry.number, *own.get(entry.number, ())]
         frames[bisect_right(starts, index) - 1] += [number for number in numbers if number in lines]
     parted = {number for numbers in frames for number in numbers}
-    early = {entry.number for entry in dump.entries if _is_early(entry)}
     return LoadOrder(
         dump.head_size,
         _list(line for number, line in lines.items() if number in early - parted),
@@ -56,24 +58,25 @@ def _starts(dump: DividedDump, numbers: Sequence[int]) -> list[int] | None:
 def _own_entries(entries: Sequence[DumpEntry], with_rows: Sequence[DumpEntry]) -> dict[int, list[int]]:
     """Return which entries are loaded right behind the rows of a table, by those rows' number."""
     by_number = {entry.number: entry for entry in entries}
-    rows_of = {tables[0]: rows.number for rows in with_rows if len(tables := _tables(rows, by_number)) == 1}
+    tables = {rows.number: _tables(rows, by_number) for rows in with_rows}
+    rows_of = {found[0]: number for number, found in tables.items() if len(found) == 1}
     own: dict[int, list[int]] = {}
     for entry in entries:
-        tables = _tables(entry, by_number)
-        needed = [by_number.get(number) for number in entry.needs]
-        of_one = entry.description in OWN_KINDS and len(tables) == 1 and tables[0] in rows_of
-        if of_one and all(other is not None and _is_early(other) for other in needed):
-            own.setdefault(rows_of[tables[0]], []).append(entry.number)
+        if entry.description in OWN_KINDS and _is_harmless(entry, by_number):
+            needed = _tables(entry, by_number)
+            if len(needed) == 1 and needed[0] in rows_of:
+                own.setdefault(rows_of[needed[0]], []).append(entry.number)
     return own
 
 
-def _tables(entry: DumpEntry, by_number: dict[int, DumpEntry]) -> list[int]:
+def _is_harmless(entry: DumpEntry, by_number: Mapping[int, DumpEntry]) -> bool:
+    needed = (by_number.get(number) for number in entry.needs)
+    return all(other is not None and other.description in HARMLESS_NEEDS for other in needed)
+
+
+def _tables(entry: DumpEntry, by_number: Mapping[int, DumpEntry]) -> list[int]:
     needed = (by_number.get(number) for number in entry.needs)
     return [other.number for other in needed if other is not None and other.description == TABLE]
-
-
-def _is_early(entry: DumpEntry) -> bool:
-    return entry.section == SECTION_PRE_DATA and entry.description not in PRIVILEGES
 
 
 def _list(lines: Iterable[str]) -> str:

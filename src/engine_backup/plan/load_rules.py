@@ -158,6 +158,7 @@ _ENTRY_LINE = re.compile(
     rf"(?P<id>[0-9]+); [0-9]+ [0-9]+ (?P<description>{_DESCRIPTIONS}|[A-Z]+)"
     r" (?P<schema>\S+) (?P<name>.*) (?P<owner>\S*)"
 )
+_NUMBERED = re.compile(r"([0-9]{1,10});")
 _HEADER_LINE = re.compile(r";\s+([A-Za-z_ ]+): (.*)")
 # More than any statement that a rule is about, and little enough for patterns
 # to be quick on what a stranger has written.
@@ -177,7 +178,9 @@ def parse_toc(text: str) -> Contents:
         for line, match in ((line, _ENTRY_LINE.fullmatch(line)) for line in text.split("\n"))
         if match is not None
     )
-    if len({entry.dump_id for entry in entries}) < len(entries):
+    # pg_restore goes by numbers alone, also for what we would not take for an entry.
+    numbers = [int(found[1]) for found in map(_NUMBERED.match, text.split("\n")) if found]
+    if len(set(numbers)) < len(numbers):
         raise HostileArchiveError("the dump's table of contents lists an entry twice")
     return Contents(_header(text), entries)
 

@@ -21,7 +21,7 @@ class Work:
 
     `size` is what it takes on the server, `unpacked_size` the file that several processes read, both
     in bytes; None for a plain dump, which only one process can load. `asked`: as many were asked for.
-    `divided`: several processes can load it from its parts, without such a file.
+    `divided`: several processes can load it from its parts, without such a file, and in any order.
     """
 
     name: str
@@ -65,12 +65,14 @@ def share_out(works: Sequence[Work], cores: int, free_space: int) -> dict[str, S
     for work in sorted(works, key=lambda work: work.size, reverse=True):
         jobs = _jobs(work, works, cores)
         room = work.unpacked_size is not None and work.unpacked_size < free_space
-        unpacked = jobs > 1 and room and not work.divided
+        # A single process loads the tables in the dump's own order.
+        divided = jobs > 1 and work.divided
+        unpacked = jobs > 1 and room and not divided
         if unpacked:
             free_space -= work.unpacked_size or 0
-        several = unpacked or work.divided
+        several = unpacked or divided
         reason = NO_ROOM.format((work.unpacked_size or 0) >> 20) if jobs > 1 and not several else ""
-        shares[work.name] = Share(jobs if several else 1, unpacked, reason, work.divided)
+        shares[work.name] = Share(jobs if several else 1, unpacked, reason, divided)
     return shares
 
 
@@ -80,11 +82,20 @@ def _jobs(work: Work, works: Sequence[Work], cores: int) -> int:
         return 1
     if work.asked is not None:
         return work.asked
+    if work.divided:
+        # Parts of all databases wait for the same processors.
+        return min(MOST_JOBS, cores)
     fixed = [_fixed(other) for other in works]
     rest = max(1, cores - sum(fixed))
     total = sum(other.size for other, jobs in zip(works, fixed) if not jobs)
     wanted = -(-rest * work.size // total) if total else 1
     return max(1, min(MOST_JOBS, wanted))
+
+
+def processes(shares: Collection[Share], cores: int) -> int:
+    """Return how many processes load at the same time, at the most."""
+    whole = sum(share.jobs for share in shares if not share.divided)
+    return whole + (at_once(shares, cores) if any(share.divided for share in shares) else 0)
 
 
 def _fixed(work: Work) -> int:

@@ -22,7 +22,15 @@ from engine_backup.model.steps import (
 from engine_backup.plan import database_checks, hosted_engine, space
 from engine_backup.plan.load_order import load_order
 from engine_backup.plan.load_settings import Settings, load_settings, server_memory
-from engine_backup.plan.load_sharing import LEAST_AT_ONCE, MOST_JOBS, Share, Work, at_once, share_out
+from engine_backup.plan.load_sharing import (
+    LEAST_AT_ONCE,
+    MOST_JOBS,
+    Share,
+    Work,
+    at_once,
+    processes,
+    share_out,
+)
 from engine_backup.plan.provisioning import Provisioning
 
 # An unpacked dump whose size nobody knows is taken for so many times its packed size.
@@ -40,7 +48,7 @@ def load_steps(request: RestoreRequest, facts: RestoreFacts, made: Provisioning)
     orders = {name: _order(facts.archive.dumps[name]) for name in chosen}
     works = [_work(t, request, facts, divided=orders[name] is not None) for name, t in chosen.items()]
     shares = share_out(works, facts.cores, facts.free_space)
-    jobs = sum(share.jobs for share in shares.values())
+    jobs = processes(shares.values(), facts.cores)
     rules = _Rules(request, facts, made)
     loads = tuple(rules.load(chosen[name], share, jobs, orders[name]) for name, share in shares.items())
     return (
@@ -100,7 +108,7 @@ class _Rules:
             _final(target).database,
             self._settings(target, jobs),
             share.reason,
-            order,
+            order if share.divided else None,
         )
 
     def fixes(self, target: TargetDatabase) -> list[ApplyFixes]:

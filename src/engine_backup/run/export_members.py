@@ -19,7 +19,6 @@ from engine_backup.model.archive import (
 )
 from engine_backup.model.components import BY_NAME
 from engine_backup.model.exporting import Conversion
-from engine_backup.model.presets import ZSTD
 from engine_backup.plan import exporting
 from engine_backup.run.reporting import Reporter
 from engine_backup.run.saving import pump
@@ -81,7 +80,7 @@ def _content(
         if conversion.source == exporting.TREE:
             contents = run.archive.file_contents()
             return inner_tar.write((row for row in contents if not exporting.is_by_product(row[0])), writer)
-        target = dump_frames.FramedWriter(writer) if packing.compressor == ZSTD else writer
+        target = dump_frames.FramedWriter(writer) if conversion.in_frames else writer
         with _unpacked(conversion, run.archive) as stream:
             return pump(stream, target, label, _size(member), run.reporter)
 

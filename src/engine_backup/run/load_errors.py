@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine_backup.model.components import Component
 from engine_backup.model.errors import EngineBackupError, ProgramError
+from engine_backup.model.options import option_name
 from engine_backup.model.steps import LoadDump
 
 if TYPE_CHECKING:
@@ -28,5 +29,9 @@ def told(step: LoadDump, run: RestoreRun) -> Iterator[None]:
     try:
         yield
     except ProgramError as error:
+        hint = f"see the log {run.request.surroundings.log}"
+        if step.jobs > 1:
+            option = option_name("restore_jobs", step.component)
+            hint += f"; with {option}=1 all is loaded in the dump's own order"
         message = f"Errors while restoring database {step.credentials.database}: {error.message}"
-        raise LoadError(message, f"see the log {run.request.surroundings.log}", step.component) from error
+        raise LoadError(message, hint, step.component) from error

@@ -82,6 +82,7 @@ def _demand_empty(credentials: Credentials) -> None:
 def _load(step: LoadDump, run: RestoreRun, interruption: Interruption) -> None:
     """Load one dump as a whole, in a thread that starts its programs and awaits them."""
     interruption.check()
+    run.reporter.note(f"{step.component.label} database: loading")
     dump = run.facts.archive.dumps[step.component.name]
     session = LoadSession(step.credentials, step.settings, interruption)
     with load_errors.told(step, run):

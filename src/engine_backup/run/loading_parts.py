@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +21,11 @@ if TYPE_CHECKING:
 
 
 class DividedLoad:
-    """The load of one dump: `begin`, each part from any thread, `finish`; all raise `LoadError`."""
+    """The load of one dump: `begin`, each part from any thread, `finish`.
+
+    Each raises `LoadError` when its program fails, `EngineBackupError` and `OSError` for what it reads and
+    writes, and `StoppedError` when it is interrupted.
+    """
 
     def __init__(self, step: LoadDump, order: LoadOrder, run: RestoreRun) -> None:
         self._step = step
@@ -30,11 +33,11 @@ class DividedLoad:
         self._run = run
         self._dump = run.facts.archive.dumps[step.component.name]
         self._head = run.workspace / f"{step.component.name}.head"
-        self._counting = threading.Lock()
-        self._done = 0
+        self._expansion = divided_dump.Expansion(run.archive, self._dump.member)
 
     def begin(self, interruption: Interruption) -> None:
         """Make what stands before the rows: tables, functions, views."""
+        self._run.reporter.note(f"{self._step.component.label} database: loading")
         divided_dump.copy_head(self._run.archive, self._dump.member, self._order.head_size, self._head)
         self._load_from_head(self._order.before, "before", 1, interruption)
 
@@ -49,8 +52,8 @@ class DividedLoad:
             nonlocal told
             interruption.check()
             if done > told:
-                self._advance(done - told)
-                told = done
+                given, told = self._expansion.add(done - told), done
+                self._run.reporter.advance(self._step.component.label, given, self._dump.unpacked_size)
 
         with load_errors.told(self._step, self._run), watched(stream, advance) as content:
             dumps.load(self._programs, self._session(interruption), arguments, content, self._run.workspace)
@@ -79,9 +82,3 @@ class DividedLoad:
 
     def _session(self, interruption: Interruption) -> LoadSession:
         return LoadSession(self._step.credentials, self._step.settings, interruption)
-
-    def _advance(self, count: int) -> None:
-        with self._counting:
-            self._done += count
-            done = self._done
-        self._run.reporter.advance(self._step.component.label, done, self._dump.unpacked_size)
