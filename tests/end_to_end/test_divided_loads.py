@@ -107,6 +107,15 @@ def programs_of(target: Target, original: Original, script: str, directory: Path
     return bindir, f"--pg-bindir={bindir}"
 
 
+def assert_only_heads_are_files(bindir: Path) -> None:
+    """Programs read rows from a pipe, and from files only what stands before rows."""
+    for path in bindir.glob("* *.list"):
+        files = [word for word in path.read_text().splitlines() if not word.startswith("--")]
+        is_part = path.name.rsplit(".", 2)[1].isdigit()
+        whole = path.name.count(".") == 1
+        assert (not files) if is_part or whole else all(word.endswith(".head") for word in files)
+
+
 def test_everything_comes_back(target: Target, original: Original, tmp_path: Path):
     """Rows, and all that makes a schema: indexes and keys of parts, foreign keys, triggers."""
     bindir, programs = programs_of(target, original, "become_real()\n", tmp_path)
@@ -121,16 +130,7 @@ def test_everything_comes_back(target: Target, original: Original, tmp_path: Pat
         assert {f"{name}.before.list", f"{name}.after.list"} < started
         assert len(started) > 4
     assert target.machine.leftovers() == []
-
-
-def test_no_rows_wait_in_the_temporary_directory(target: Target, original: Original, tmp_path: Path):
-    """Programs read rows from a pipe, and from files only what stands before rows."""
-    bindir, programs = programs_of(target, original, "become_real()\n", tmp_path)
-    target.restore(programs).check()
-    for path in bindir.glob("* *.list"):
-        files = [word for word in path.read_text().splitlines() if not word.startswith("--")]
-        is_part = path.name.rsplit(".", 2)[1].isdigit()
-        assert (not files) if is_part else all(word.endswith(".head") for word in files)
+    assert_only_heads_are_files(bindir)
 
 
 def test_the_plan_says_how_many_parts_there_are(target: Target):
@@ -266,7 +266,7 @@ become_real()
     target.assert_untouched()
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.thorough)])
 def test_a_signal_ends_all_parts(name: str, target: Target, original: Original, tmp_path: Path):
     script = "if is_part():\n    hang()\nbecome_real()\n"
     bindir, programs = programs_of(target, original, script, tmp_path)
@@ -301,7 +301,7 @@ def in_other_frames(content: bytes, cut: int) -> bytes:
     return sink.getvalue()
 
 
-@pytest.mark.parametrize("cut", [5, 3000, -40])
+@pytest.mark.parametrize("cut", [5, pytest.param(3000, marks=pytest.mark.thorough), -40])
 def test_frames_of_others_are_no_parts(
     cut: int, target: Target, divided: Path, original: Original, tmp_path: Path
 ):
