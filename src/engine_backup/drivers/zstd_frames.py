@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-MAGIC = b"\x28\xb5\x2f\xfd"
+from engine_backup.drivers.compressors import COMPRESSORS
+from engine_backup.model.presets import ZSTD
+
+(MAGIC,) = COMPRESSORS[ZSTD].magics
 # The widths in bytes of the fields of a frame's header, by what its descriptor says.
 DICTIONARY_WIDTHS, SIZE_WIDTHS = (0, 1, 2, 4), (0, 2, 4, 8)
 SINGLE_SEGMENT, WITH_CHECKSUM, RESERVED = 0x20, 0x04, 0x08

@@ -48,7 +48,7 @@ def at_once(shares: Collection[Share], cores: int) -> int:
     """Return how many loads go on at the same time, by so many processors.
 
     One is a part of a database, or all of one that has no parts. No more parts than processors: on two, three
-    loads took a tenth longer than two.
+    loads at a time took as long as two.
     """
     parts = [share.jobs for share in shares if share.divided]
     wanted = sum(parts) + len(shares) - len(parts)
