@@ -110,13 +110,6 @@ class TestTemporary:
         assert space.archive_space(volume("/tmp"), 5, "").needed == 0
         assert space.archive_space(volume("/tmp"), 5, "gzip").needed == 5
 
-    @pytest.mark.parametrize(("at_once", "needed"), [(1, 12288), (2, 12288 + 8192), (9, 12288 + 8192 + 4096)])
-    def test_the_largest_dumps_that_are_there_together(self, at_once, needed):
-        assert space.dump_space(volume("/tmp"), [1, 8192, 8193], at_once).needed == needed
-
-    def test_no_dumps(self):
-        assert space.dump_space(volume("/tmp"), []).needed == 0
-
 
 class TestDatabases:
     def test_what_the_manifest_tells(self):

@@ -29,7 +29,7 @@ MOST_TEMPORARY = ((1 << 31) - 1) << 10
 # Below this depth nobody mounts a disk: /var/lib/openvswitch, /etc/pki/ovirt-engine.
 GROUP_DEPTH = 3
 
-ARCHIVE, DUMPS, FILES, DATA = "the unpacked archive", "unpacked dumps", "restored files", "databases"
+ARCHIVE, FILES, DATA = "the unpacked archive", "restored files", "databases"
 TMPDIR = "--tmpdir=DIR"
 
 # Bytes on the server's disk for each byte of a dump, rounded down: engines of 500 machines and 60 days
@@ -90,12 +90,6 @@ def archive_space(volume: Volume, size: int, compressor: str) -> SpaceFact:
     not get smaller.
     """
     return SpaceFact(ARCHIVE, volume, size if compressor else 0, "at least", TMPDIR)
-
-
-def dump_space(volume: Volume, sizes: Iterable[int], at_once: int = 1) -> SpaceFact:
-    """Return what unpacked dumps take in the temporary directory, when `at_once` are there together."""
-    largest = sorted(sizes, reverse=True)[:at_once]
-    return SpaceFact(DUMPS, volume, sum(_blocks(size) for size in largest), movable_by=TMPDIR)
 
 
 def sizes_by_group(entries: Iterable[FileEntry], single_files: Mapping[str, int]) -> dict[str, int]:
