@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import io
 import shutil
-import signal
 import subprocess
-import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from engine_backup.drivers import compression, divided_dump, postgres, zstd_frames
+from engine_backup.drivers import archive_reader, compression, divided_dump, postgres, zstd_frames
 from engine_backup.drivers.archive_reader import open_archive
 from engine_backup.drivers.postgres import conninfo, password_file
+from engine_backup.model.archive import ReadLimits
 from engine_backup.model.components import BY_NAME
 from engine_backup.model.errors import ExitStatus
 from engine_backup.model.facts import Credentials
 from engine_backup.sample.compare import BACKUP_EVENTS, fingerprint_databases
-from tests.support import real_process
 from tests.support.divided_archives import back_up_in_parts, in_parts
 from tests.support.drills import drill_site, red
 from tests.support.failures import DATABASES, Target, assert_failed, target_logins, target_machine
@@ -219,24 +218,43 @@ def test_what_needs_other_tables_comes_when_they_have_their_rows(changed: Target
     assert execute(credentials, MAY) == [(False, True)]
 
 
+def saved_in_parts(source: SampleMachine, directory: Path) -> tuple[Machine, dict[str, Credentials]]:
+    """Back up DWH's database; return a machine with that archive, and an empty database for it."""
+    machine = Machine(directory / "site")
+    machine.install()
+    words = [f"--root={source.root}", f"--log={directory}/log", f"--file={machine.archive}", "--scope=dwhdb"]
+    with in_parts():
+        machine.command("--mode=backup", "--fast-backup", *words).check()
+    return machine, {"dwh": login(source.server, "odd", "odd")}
+
+
+def dwh_words(logins: dict[str, Credentials], directory: Path) -> list[str]:
+    options = ["--no-restore-permissions", "--dwh-db-restore-jobs=2", "--product-version=4.5.7"]
+    return [*change_options(logins, directory), "--scope=dwhdb", *options]
+
+
+def test_parts_may_not_expand_to_more_than_a_whole_dump_may(
+    sample_machine: SampleMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Each of two tables has less than is refused, and both have more."""
+    rows = "SELECT repeat('x', 1000) AS filling FROM generate_series(1, 3000)"
+    execute(sample_machine.sample.credentials["dwh"], *(f"CREATE TABLE large_{n} AS {rows}" for n in (1, 2)))
+    machine, logins = saved_in_parts(sample_machine, tmp_path)
+    monkeypatch.setattr(archive_reader, "ReadLimits", partial(ReadLimits, 4_000_000, 1))
+    result = machine.engine_backup("restore", *dwh_words(logins, tmp_path))
+    assert_failed(
+        result, ExitStatus.HOSTILE_ARCHIVE, "db/dwh_backup.db expands to more than", "pack it again"
+    )
+    assert "All that was changed has been undone." in result.stdout
+    assert fingerprint_databases(logins)["dwh"].tables == {}
+
+
 def test_names_that_hold_ends_of_lines(sample_machine: SampleMachine, tmp_path: Path):
     """What pg_restore lists on one line is one entry."""
     name = "a\x0b9; 0 0 EXTENSION - evil\u2028b"
     execute(sample_machine.sample.credentials["dwh"], f'CREATE TABLE "{name}" AS SELECT 1 AS id')
-    machine = Machine(tmp_path / "site")
-    machine.install()
-    words = [
-        f"--log={tmp_path}/log",
-        f"--tmpdir={machine.temporary}",
-        f"--file={machine.archive}",
-        "--scope=dwhdb",
-    ]
-    with in_parts():
-        machine.command("--mode=backup", f"--root={sample_machine.root}", "--fast-backup", *words).check()
-    logins = {"dwh": login(sample_machine.server, "odd", "odd")}
-    options = ["--no-restore-permissions", "--dwh-db-restore-jobs=2", "--product-version=4.5.7"]
-    words = [*change_options(logins, tmp_path), "--scope=dwhdb", *options]
-    machine.engine_backup("restore", *words).check()
+    machine, logins = saved_in_parts(sample_machine, tmp_path)
+    machine.engine_backup("restore", *dwh_words(logins, tmp_path)).check()
     assert " parts, 2 jobs, " in machine.log.read_text()
     assert execute(logins["dwh"], f'SELECT * FROM "{name}"') == [(1,)]
 
@@ -260,7 +278,8 @@ become_real()
 """
     bindir, programs = programs_of(target, original, script, tmp_path)
     result = target.restore(*jobs(2), programs)
-    assert_failed(result, ExitStatus.FAILURE, "_dwh: pg_restore failed with exit status 1: pg_restore:")
+    hint = "; with --dwh-db-restore-jobs=1 all is loaded in the dump's own order"
+    assert_failed(result, ExitStatus.FAILURE, "_dwh: pg_restore failed with exit status 1: pg_restore:", hint)
     assert "All that was changed has been undone." in result.stdout
     assert running(bindir) == []
     target.assert_untouched()
@@ -270,16 +289,8 @@ become_real()
 def test_a_signal_ends_all_parts(name: str, target: Target, original: Original, tmp_path: Path):
     script = "if is_part():\n    hang()\nbecome_real()\n"
     bindir, programs = programs_of(target, original, script, tmp_path)
-    process = real_process.start(target.words(*jobs(2), programs))
-    while len(list(bindir.glob("hangs-*"))) < 2:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    process.send_signal(signal.Signals[name])
-    result = real_process.result(process)
-    assert_failed(result, ExitStatus.INTERRUPTED, f"stopped by {name}", "start it again")
-    assert "All that was changed has been undone." in result.stdout
+    target.assert_stops(name, [*jobs(2), programs], lambda: len(list(bindir.glob("hangs-*"))) >= 2)
     assert running(bindir) == []
-    target.assert_untouched()
 
 
 def test_a_drill_loads_it_too(divided: Path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +13,6 @@ from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.errors import ExitStatus
 from engine_backup.model.facts import Credentials
 from engine_backup.sample.compare import BACKUP_EVENTS, fingerprint_databases
-from tests.support import real_process
 from tests.support.failures import Target, assert_failed
 from tests.support.machine import Machine, change_options, login
 from tests.support.sample import Original
@@ -202,16 +199,8 @@ hang()
     def test_a_signal_ends_all(self, name: str, target: Target, original: Original, tmp_path: Path):
         script = "await_all(2)\nhang()\n"
         bindir = wrapped(tmp_path / "bin", original.server.programs, pg_restore=EACH + script)
-        process = real_process.start(target.words(*SCOPES, f"--pg-bindir={bindir}"))
-        while not (bindir / "reached").exists():
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.01)
-        process.send_signal(signal.Signals[name])
-        result = real_process.result(process)
-        assert_failed(result, ExitStatus.INTERRUPTED, f"stopped by {name}", "start it again")
-        assert "All that was changed has been undone." in result.stdout
+        target.assert_stops(name, [*SCOPES, f"--pg-bindir={bindir}"], (bindir / "reached").exists)
         assert not_ended(bindir) == []
-        target.assert_untouched()
 
     def test_a_statement_that_goes_on_is_cancelled(self, source: SampleMachine, tmp_path: Path):
         """The engine's plain dump hangs in a statement when the load of DWH's fails."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from engine_backup.sample.compare import (
     fingerprint_databases,
     fingerprint_tree,
 )
+from tests.support import real_process
 from tests.support.machine import Machine, Result, change_options, login
 
 OLDER = "# what stood there before\n"
@@ -142,6 +145,18 @@ class Target:
     def roll_back(self, *more: str) -> Result:
         """Take back what a killed restore has left."""
         return self.machine.roll_back("rollback", *more)
+
+    def assert_stops(self, name: str, words: Sequence[str], reached: Callable[[], bool]) -> None:
+        """Send a signal to a restore as soon as it is there, and hold that it takes everything back."""
+        process = real_process.start(self.words(*words))
+        while not reached():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        process.send_signal(signal.Signals[name])
+        result = real_process.result(process)
+        assert_failed(result, ExitStatus.INTERRUPTED, f"stopped by {name}", "start it again")
+        assert "All that was changed has been undone." in result.stdout
+        self.assert_untouched()
 
     def assert_untouched(self) -> None:
         """Hold that databases are empty, files are as they were, and nothing is left behind."""
