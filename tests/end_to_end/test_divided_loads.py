@@ -19,7 +19,7 @@ from engine_backup.model.components import BY_NAME
 from engine_backup.model.errors import ExitStatus
 from engine_backup.model.facts import Credentials
 from engine_backup.sample.compare import BACKUP_EVENTS, fingerprint_databases
-from tests.support.divided_archives import back_up_in_parts, in_parts
+from tests.support.divided_archives import back_up_in_parts, frames_of
 from tests.support.drills import drill_site, red
 from tests.support.failures import DATABASES, Target, assert_failed, target_logins, target_machine
 from tests.support.machine import Machine, change_options, login
@@ -194,7 +194,7 @@ def changed(sample_machine: SampleMachine, tmp_path: Path) -> Target:
     execute(logins["engine"], CHANGED)
     archive = tmp_path / "engine.backup"
     words = [f"--root={sample_machine.root}", f"--log={tmp_path}/log", f"--file={archive}", "--fast-backup"]
-    with in_parts():
+    with frames_of(1):
         Machine(tmp_path / "site").command("--mode=backup", *words).check()
     with closing(sample_machine.server.connect()) as connection, connection.cursor() as cursor:
         connection.autocommit = True
@@ -223,7 +223,7 @@ def saved_in_parts(source: SampleMachine, directory: Path) -> tuple[Machine, dic
     machine = Machine(directory / "site")
     machine.install()
     words = [f"--root={source.root}", f"--log={directory}/log", f"--file={machine.archive}", "--scope=dwhdb"]
-    with in_parts():
+    with frames_of(1):
         machine.command("--mode=backup", "--fast-backup", *words).check()
     return machine, {"dwh": login(source.server, "odd", "odd")}
 

@@ -27,6 +27,7 @@ from engine_backup.drivers.postgres_programs import Programs
 from engine_backup.drivers.scratch_server import ScratchServer
 from engine_backup.model.errors import DamagedArchiveError
 from engine_backup.model.facts import Credentials
+from tests.support.divided_archives import frames_of
 from tests.support.machine import login
 
 PROGRAMS = postgres_programs.installed()
@@ -123,8 +124,8 @@ def test_pieces_of_any_size_looked_through_in_either_way_give_the_same(
 def framed(content: bytes, least: int, piece: int = 1 << 20) -> list[bytes]:
     """Pack a dump in frames, given in pieces, and return what is in each frame."""
     sink = io.BytesIO()
-    with compression.open_writer(sink, "zstd") as writer:
-        target = FramedWriter(writer, least)
+    with frames_of(least), compression.open_writer(sink, "zstd") as writer:
+        target = FramedWriter(writer)
         for start in range(0, len(content), piece):
             target.write(content[start : start + piece])
     packed = sink.getvalue()

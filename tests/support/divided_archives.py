@@ -13,15 +13,15 @@ from tests.support.machine import Machine
 
 
 @contextmanager
-def in_parts() -> Iterator[None]:
-    """Let backups in this process give each table a frame."""
+def frames_of(least: int) -> Iterator[None]:
+    """Let dumps that this process packs have frames of so many bytes or more; with 1 each table has one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dump_frames, "LEAST_FRAME", 1)
+        patch.setattr(dump_frames, "LEAST_FRAME", least)
         yield
 
 
 def back_up_in_parts(machine: Machine, archive: Path) -> None:
     """Back up the engine of a machine to `archive`."""
     words = [f"--file={archive}" if word.startswith("--file=") else word for word in machine.words("backup")]
-    with in_parts():
+    with frames_of(1):
         machine.command(*words).check()

@@ -14,21 +14,20 @@ LEAST_FRAME = 4 << 20
 
 
 class FramedWriter:
-    """Passes a custom dump on to a writer, beginning new frames there, each of `least` bytes of it or more.
+    """Passes a custom dump on to a writer, and begins new frames there, of `LEAST_FRAME` bytes or more.
 
     A table that begins just where a piece of the dump ends may stay with the one before.
     """
 
-    def __init__(self, writer: CompressingWriter, least: int | None = None) -> None:
+    def __init__(self, writer: CompressingWriter) -> None:
         self._writer = writer
-        self._least = LEAST_FRAME if least is None else least
         self._frame = 0
 
     def write(self, data: bytes, /) -> int:
         """Take all of `data`, the next piece of the dump."""
         start = 0
         for _, place in boundaries(data, 0):
-            if self._frame + place - start >= self._least:
+            if self._frame + place - start >= LEAST_FRAME:
                 self._pass_on(data[start:place])
                 self._writer.begin_frame()
                 start, self._frame = place, 0
